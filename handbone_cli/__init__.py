@@ -1,0 +1,79 @@
+"""handbone: segmentation of overlapping bones in radiographs.
+
+What plugin authors import stands here and nowhere else; everything is loaded when first used,
+so that `hb --help` waits for nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from handbone_cli.data.images import read_grey
+    from handbone_cli.errors import HandboneError
+    from handbone_cli.files import atomic_write, make_folder, read_json, write_json
+    from handbone_cli.host.hookspecs import hookimpl
+    from handbone_cli.host.interfaces import (
+        DatasetContext,
+        LoaderContext,
+        LossContext,
+        ModelContext,
+        Options,
+        PostContext,
+        Sample,
+        TrackerContext,
+        TtaContext,
+    )
+    from handbone_cli.masks import PackedMask
+    from handbone_cli.networks.labels import unpack_labels
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "DatasetContext": "handbone_cli.host.interfaces",
+    "HandboneError": "handbone_cli.errors",
+    "LoaderContext": "handbone_cli.host.interfaces",
+    "LossContext": "handbone_cli.host.interfaces",
+    "ModelContext": "handbone_cli.host.interfaces",
+    "Options": "handbone_cli.host.interfaces",
+    "PackedMask": "handbone_cli.masks",
+    "PostContext": "handbone_cli.host.interfaces",
+    "Sample": "handbone_cli.host.interfaces",
+    "TrackerContext": "handbone_cli.host.interfaces",
+    "TtaContext": "handbone_cli.host.interfaces",
+    "atomic_write": "handbone_cli.files",
+    "hookimpl": "handbone_cli.host.hookspecs",
+    "make_folder": "handbone_cli.files",
+    "read_grey": "handbone_cli.data.images",
+    "read_json": "handbone_cli.files",
+    "unpack_labels": "handbone_cli.networks.labels",
+    "write_json": "handbone_cli.files",
+}
+
+__all__ = [
+    "DatasetContext",
+    "HandboneError",
+    "LoaderContext",
+    "LossContext",
+    "ModelContext",
+    "Options",
+    "PackedMask",
+    "PostContext",
+    "Sample",
+    "TrackerContext",
+    "TtaContext",
+    "atomic_write",
+    "hookimpl",
+    "make_folder",
+    "read_grey",
+    "read_json",
+    "unpack_labels",
+    "write_json",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'handbone_cli' has no attribute '{name}'")

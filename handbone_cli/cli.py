@@ -1,0 +1,79 @@
+"""The click group `hb`: commands by module, errors in one line, exit codes 0, 1, 2 and 130."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from handbone_cli import __version__
+from handbone_cli.commands import (
+    data,
+    demo,
+    doctor,
+    ensemble,
+    evaluate,
+    plugins,
+    predict,
+    recipes,
+    submit,
+    train,
+    visualize,
+)
+from handbone_cli.errors import HandboneError, InterruptedRunError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="hb")
+def hb() -> None:
+    """Segment overlapping bones in radiographs: train, predict, ensemble, submit.
+
+    Start with `hb demo`, which does the whole job on generated hands and prints every command.
+    """
+
+
+for command in (
+    demo.demo,
+    train.train,
+    predict.predict,
+    evaluate.evaluate,
+    ensemble.ensemble,
+    submit.submit,
+    visualize.visualize,
+    data.data,
+    recipes.recipes,
+    plugins.plugins,
+    doctor.doctor,
+):
+    hb.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run `hb`; a HandboneError becomes one line on stderr and exit code 1."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and give its exit code; a bug of ours keeps its traceback."""
+    try:
+        hb.main(arguments, prog_name="hb", standalone_mode=False)
+    except InterruptedRunError as error:
+        click.echo(str(error), err=True)
+        return 130
+    except HandboneError as error:
+        click.echo(f"hb: {error}", err=True)
+        return 1
+    except click.exceptions.Abort:
+        click.echo("hb: interrupted; everything finished so far is on disk.", err=True)
+        return 130
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt:
+        click.echo("hb: interrupted; everything finished so far is on disk.", err=True)
+        return 130
+    except BrokenPipeError:
+        return 0
+    return 0

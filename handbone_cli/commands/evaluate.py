@@ -1,0 +1,75 @@
+"""`hb evaluate`: masks against labels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from handbone_cli.host.registry import Registry
+    from handbone_cli.results.evaluation import Evaluation
+
+
+@click.command()
+@click.argument("masks", type=Path)
+@click.option("--labels", help="Recipe, folder or CSV with the truth.  [default: the store's own]")
+@click.option("--on", multiple=True, type=Path, metavar="STORE", help="Stores for a decision.")
+@click.option("--csv", "csv_path", type=Path, help="Write every image and bone to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def evaluate(
+    masks: Path, labels: str | None, on: tuple[Path, ...], csv_path: Path | None, as_json: bool
+) -> None:
+    """Score MASKS, a store, a decision (.toml) or a submission (.csv): hard Dice per bone.
+
+    \b
+    hb evaluate stores/first_val
+    hb evaluate ensemble.toml --on stores/a_test --on stores/b_test
+    hb evaluate submission.csv --labels my_data
+    """
+    from handbone_cli.host.registry import installed
+
+    result = score(masks, labels, on, installed())
+    if csv_path is not None:
+        result.write_csv(csv_path)
+    if as_json:
+        click.echo(json.dumps(result.summary()))
+    else:
+        show(result, masks.name)
+
+
+def score(masks: Path, labels: str | None, on: tuple[Path, ...], registry: Registry) -> Evaluation:
+    """The evaluation of whatever kind of masks."""
+    from handbone_cli.commands.wiring import open_labels, open_masks, open_submission
+    from handbone_cli.errors import HandboneError
+    from handbone_cli.results.evaluation import evaluate as run_evaluation
+    from handbone_cli.terminal.progress import progress
+
+    if masks.name.endswith((".csv", ".csv.gz")):
+        if labels is None:
+            raise HandboneError(f"{masks}: a CSV does not say where its truth is; use --labels.")
+        source, truth = open_submission(masks, labels, registry)
+    else:
+        source, stores = open_masks(masks, registry, on)
+        truth = open_labels(labels, stores, source.class_names, registry)
+    with progress("Evaluating") as report:
+        return run_evaluation(source, truth, report)
+
+
+def show(result: Evaluation, name: str) -> None:
+    """A table of the bones, worst first, and the line that matters."""
+    from handbone_cli.terminal.tables import show_table
+
+    per_class = result.per_class
+    lowest = result.dice.min(axis=0)
+    rows = [
+        (result.class_names[i], f"{per_class[i]:.4f}", f"{lowest[i]:.4f}")
+        for i in per_class.argsort()
+    ]
+    show_table(("bone", "mean Dice", "lowest"), rows, title=name)
+    error = result.standard_error
+    people = len(set(result.persons))
+    spread = f" +- {error:.4f} (standard error over {people} people)" if people > 1 else ""
+    click.echo(f"mean Dice {result.mean:.4f}{spread}, {len(result.image_ids)} images")

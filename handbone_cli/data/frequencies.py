@@ -1,0 +1,30 @@
+"""How often each class is met: the share of an image's pixels, from outlines alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from handbone_cli.host.interfaces import Sample
+
+
+def polygon_area(points: NDArray[np.float32]) -> float:
+    """Area of a closed outline (n, 2) in square pixels, by the shoelace formula."""
+    x, y = points.astype(np.float64).T
+    return 0.5 * abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))))
+
+
+def class_frequencies(samples: Sequence[Sample], classes: int) -> NDArray[np.float64]:
+    """Mean share of the image's pixels that is of each class: (C,), from labelled samples."""
+    total = np.zeros(classes)
+    for sample in samples:
+        height, width = sample.read_image().shape[:2]
+        for index, outlines in (sample.read_polygons() if sample.read_polygons else {}).items():
+            total[index] += sum(map(polygon_area, outlines)) / (height * width)
+    return total / max(len(samples), 1)

@@ -1,0 +1,1 @@
+"""Probabilities to masks: exact statistics, weights, cross-fitting, the decision file."""

@@ -1,0 +1,140 @@
+"""The decision file: members, weights, thresholds and rules, as TOML that people can read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from handbone_cli.errors import HandboneError
+from handbone_cli.files import require, write_text
+from handbone_cli.recipe.load import parse_toml
+from handbone_cli.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+FORMAT = 1
+HEADER = "# Written by `hb ensemble optimize`; read by submit, evaluate and visualize.\n"
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """How probabilities become masks.
+
+    Attributes:
+        class_names: C names.
+        weights: (C, M), rows sum to 1.
+        thresholds: (C,), a pixel is bone where sum(w q) > 255 t.
+        members: the stores' paths.
+        digests: what those stores held when the weights were chosen.
+        postprocess: spatial rules by name, with their options.
+        scores: what was measured when choosing.
+    """
+
+    class_names: tuple[str, ...]
+    weights: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+    members: tuple[Path, ...]
+    digests: tuple[str, ...] = ()
+    postprocess: tuple[dict[str, Any], ...] = ()
+    scores: dict[str, Any] = field(default_factory=dict)
+
+    def on(self, members: Sequence[Path]) -> Decision:
+        """The same decision for other stores of the same models, in the same order."""
+        if len(members) != len(self.members):
+            raise HandboneError(
+                f"the decision has {len(self.members)} members "
+                f"({', '.join(path.name for path in self.members)}); got {len(members)} stores."
+            )
+        return Decision(
+            self.class_names, self.weights, self.thresholds, tuple(members), (), self.postprocess
+        )
+
+
+def of_store(path: Path, store: Store) -> Decision:
+    """One store alone at one half, with the rules of its recipe."""
+    classes = len(store.class_names)
+    rules = store.manifest["settings"].get("postprocess", [])
+    return Decision(
+        store.class_names, np.ones((classes, 1)), np.full(classes, 0.5), (path,), (), tuple(rules)
+    )
+
+
+def save(decision: Decision, path: Path) -> None:
+    """Write the decision; member paths are kept relative to the file where they can be."""
+    import tomli_w
+
+    names = decision.class_names
+    members = [
+        {"store": _relative(member, path.parent), "digest": digest}
+        for member, digest in zip(decision.members, decision.digests, strict=True)
+    ]
+    document = {
+        "format": FORMAT,
+        "class_names": list(names),
+        "scores": decision.scores,
+        "weights": {n: row.tolist() for n, row in zip(names, decision.weights, strict=True)},
+        "thresholds": {n: float(t) for n, t in zip(names, decision.thresholds, strict=True)},
+        "members": members,
+        "postprocess": list(decision.postprocess),
+    }
+    write_text(path, HEADER + tomli_w.dumps(document))
+
+
+def load(path: Path) -> Decision:
+    """Read a decision; one sentence if it is not one."""
+    table = parse_toml(require(path, "a decision (.toml) that `hb ensemble optimize` writes"))
+    try:
+        names = tuple(table["class_names"])
+        decision = Decision(
+            names,
+            np.array([table["weights"][name] for name in names], np.float64),
+            np.array([table["thresholds"][name] for name in names], np.float64),
+            tuple(path.parent / member["store"] for member in table["members"]),
+            tuple(member["digest"] for member in table["members"]),
+            tuple(table.get("postprocess", [])),
+            dict(table.get("scores", {})),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise HandboneError(
+            f"{path}: not a decision file ({error} is missing or wrong)."
+        ) from error
+    if decision.weights.shape != (len(names), len(decision.members)):
+        raise HandboneError(f"{path}: every bone needs one weight a member.")
+    if not np.allclose(decision.weights.sum(axis=1), 1) or (decision.weights < 0).any():
+        raise HandboneError(f"{path}: a bone's weights must be 0 or more and sum to 1.")
+    return decision
+
+
+def open_members(decision: Decision) -> list[Store]:
+    """The decision's stores, refused if their classes differ or the images have other sizes."""
+    stores = [Store.open(path) for path in decision.members]
+    for store in stores:
+        if store.class_names != decision.class_names:
+            raise HandboneError(f"{store.path}: has other classes than the rest of the ensemble.")
+    first = stores[0]
+    for store in stores[1:]:
+        check_same_images(first, store)
+    return stores
+
+
+def check_same_images(first: Store, second: Store) -> None:
+    """Refuse stores without a common image, or with one image at two sizes."""
+    shared = [name for name in first.image_ids if name in second.images]
+    if not shared:
+        raise HandboneError(f"{first.path} and {second.path} have no image in common.")
+    for name in shared:
+        a, b = first.images[name], second.images[name]
+        if (a.height, a.width) != (b.height, b.width) or (a.sha256 != b.sha256):
+            raise HandboneError(f"{second.path}: '{name}' is another image than in {first.path}.")
+
+
+def _relative(path: Path, start: Path) -> str:
+    import os
+
+    return Path(os.path.relpath(path.resolve(), start.resolve())).as_posix()

@@ -1,0 +1,201 @@
+"""What a plugin of each kind implements: Protocols, build contexts and the options base class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+Polygons: TypeAlias = "dict[int, list[NDArray[np.float32]]]"
+"""Class index -> outlines of (n, 2) x, y in pixel indices of the image."""
+
+
+class Options(BaseModel):
+    """Base of a component's options: typed, documented, unknown keys refused, never changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NoOptions(Options):
+    """For components that have nothing to set."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One radiograph and, where there are any, its outlines; nothing is read until asked for.
+
+    Attributes:
+        image_id: unique in its dataset, a file's name without suffix.
+        person: images of one person never part (folds, cross-fitting).
+        read_image: () -> (H, W) uint8 or uint16 grey; must be picklable.
+        read_polygons: () -> Polygons, or None for an unlabelled image.
+        path: the encoded file, if there is one.
+    """
+
+    image_id: str
+    person: str
+    read_image: Callable[[], NDArray[Any]]
+    read_polygons: Callable[[], Polygons] | None = None
+    path: Path | None = None
+
+
+class Dataset(Protocol):
+    """A source of samples. `build(options, DatasetContext) -> Dataset`."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in the order of every mask, store and CSV."""
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        """The samples of 'train' or 'test', in a fixed order; [] for a split there is none of."""
+
+    def problems(self) -> Sequence[str]:
+        """What is wrong with the files, one sentence each (missing labels, unknown classes ...)."""
+
+
+@runtime_checkable
+class WritableDataset(Protocol):
+    """A dataset that can lay its files down in the competition's layout (`hb data generate`)."""
+
+    def write(self, root: Path, report: Callable[[int, int], None]) -> None:
+        """Write everything under `root`, skipping what is there; report (done, total)."""
+
+
+class Loss(Protocol):
+    """`build(options, LossContext) -> Loss`, usually a torch.nn.Module."""
+
+    def __call__(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """(N, C, h, w) logits and (N, h, w, ceil(C/8)) uint8 packed labels -> a scalar.
+
+        `handbone_cli.unpack_labels` turns the labels into (N, C, h, w).
+        """
+
+
+class TtaTransform(Protocol):
+    """A view of the image whose effect on maps can be taken back. `build(options, context)`."""
+
+    def augment(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, h, w) -> the view, (N, in_channels, h', w')."""
+
+    def restore(self, maps: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """Maps of the view (N, C, h', w') -> maps of the image, (N, C, *size)."""
+
+
+class PostProcessor(Protocol):
+    """A spatial rule on one bone at a time. `build(options, PostContext) -> PostProcessor`."""
+
+    def __call__(self, mask: NDArray[np.bool_], class_name: str) -> NDArray[np.bool_]:
+        """(h, w) booleans in the bone's box -> the same shape; other bones are out of reach."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """What a loader yields for one sample: normalised pixels and packed labels.
+
+    Attributes:
+        image: (1, h, w) float32, normalised.
+        labels: (h, w, ceil(C/8)) uint8.
+    """
+
+    image: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+
+
+class PatchSource(Protocol):
+    """Draws training patches; the same (epoch, index) is the same patch in any process."""
+
+    def __len__(self) -> int:
+        """Patches in an epoch."""
+
+    def patch(self, epoch: int, index: int) -> Patch:
+        """The patch of a place in an epoch."""
+
+
+class Loader(Protocol):
+    """Batches of patches. `build(options, LoaderContext) -> Loader`."""
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Batches `start` to the end of an epoch: (N, 1, h, w) float32, (N, h, w, P) uint8."""
+
+
+class Tracker(Protocol):
+    """Receives the figures of a run. `build(options, TrackerContext) -> Tracker`."""
+
+    def log(self, event: str, values: Mapping[str, Any]) -> None:
+        """Record the values of one event ('epoch', 'end'); JSON-able."""
+
+    def close(self) -> None:
+        """Finish; called once, also after Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class ModelContext:
+    """What a model's builder is told: C, input channels and (h, w) of a training patch."""
+
+    classes: int
+    in_channels: int = 1
+    patch: tuple[int, int] = (256, 256)
+
+
+@dataclass(frozen=True)
+class DatasetContext:
+    """Where a dataset lives; `root` is None where the recipe names none."""
+
+    root: Path | None
+
+
+@dataclass(frozen=True)
+class LossContext:
+    """The classes, and a way to build the losses that a combination names."""
+
+    class_names: tuple[str, ...]
+    build_loss: Callable[[str, Mapping[str, Any]], Loss]
+
+
+@dataclass(frozen=True)
+class TtaContext:
+    """What a TTA transform may need to know."""
+
+    class_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PostContext:
+    """What a post-processor may need to know."""
+
+    class_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoaderContext:
+    """What a loader loads: a patch source, batch size, worker processes, the order's seed."""
+
+    source: PatchSource
+    batch_size: int
+    workers: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class TrackerContext:
+    """Where a tracker writes and what it calls the run."""
+
+    run_directory: Path
+    name: str
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+
+LabelLookup: TypeAlias = "Callable[[str], Polygons]"
+Names: TypeAlias = "Iterable[str]"

@@ -1,0 +1,195 @@
+"""The registry: finds plugins by entry point, keeps their components, builds them by name."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from handbone_cli.errors import HandboneError, closest
+from handbone_cli.host.hookspecs import KINDS, PROJECT, HandboneSpecs
+from handbone_cli.host.interfaces import NoOptions, Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from importlib.metadata import EntryPoint
+
+
+@dataclass(frozen=True)
+class Component:
+    """One registered component: how to build it and where it comes from."""
+
+    kind: str
+    name: str
+    factory: str | Callable[..., Any]
+    options: str | type[Options] | None
+    summary: str
+    divisor: int
+    distribution: str
+    version: str
+
+    def options_type(self) -> type[Options]:
+        """The options class, imported now if it was registered by its path."""
+        if self.options is None:
+            return NoOptions
+        return self._import(self.options) if isinstance(self.options, str) else self.options
+
+    def builder(self) -> Callable[..., Any]:
+        """The factory, imported now if it was registered by its path."""
+        return self._import(self.factory) if isinstance(self.factory, str) else self.factory
+
+    def _import(self, path: str) -> Any:
+        module_name, _, attribute = path.partition(":")
+        try:
+            return getattr(importlib.import_module(module_name), attribute)
+        except (ImportError, AttributeError) as error:
+            raise HandboneError(
+                f"{self.kind} '{self.name}' of {self.distribution} {self.version} cannot be loaded "
+                f"from '{path}': {error}. Reinstall or remove that distribution."
+            ) from error
+
+
+@dataclass(frozen=True)
+class BrokenPlugin:
+    """A plugin that could not be loaded; `hb` goes on without it."""
+
+    distribution: str
+    entry_point: str
+    reason: str
+
+
+@dataclass
+class Registry:
+    """All components by kind and name."""
+
+    components: dict[str, dict[str, Component]] = field(
+        default_factory=lambda: {kind: {} for kind in KINDS}
+    )
+    broken: list[BrokenPlugin] = field(default_factory=list)
+
+    def add(self, component: Component) -> None:
+        """Add a component; a name that is taken is an error that names both distributions."""
+        if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", component.name):
+            raise HandboneError(
+                f"{component.distribution} registers {component.kind} '{component.name}': "
+                "a name must be lower_snake."
+            )
+        known = self.components[component.kind].get(component.name)
+        if known is not None:
+            raise HandboneError(
+                f"{component.kind} '{component.name}' is registered twice, by "
+                f"{known.distribution} {known.version} and by {component.distribution} "
+                f"{component.version}; uninstall one of them."
+            )
+        self.components[component.kind][component.name] = component
+
+    def names(self, kind: str) -> list[str]:
+        """The names of a kind, sorted."""
+        return sorted(self.components[kind])
+
+    def get(self, kind: str, name: str) -> Component:
+        """A component; an unknown name is answered with the closest and the list."""
+        try:
+            return self.components[kind][name]
+        except KeyError:
+            hint = "".join(
+                f" ({b.distribution} could not be loaded: {b.reason})" for b in self.broken
+            )
+            message = f"no {kind} plugin is named '{name}'. {closest(name, self.names(kind))}{hint}"
+            raise HandboneError(message) from None
+
+    def build(self, kind: str, name: str, options: Mapping[str, Any], context: object) -> Any:
+        """Check the options of a component and build it.
+
+        Raises:
+            HandboneError: unknown name, wrong options, or a plugin that cannot be imported.
+        """
+        component = self.get(kind, name)
+        return component.builder()(self.parse_options(component, options), context)
+
+    @staticmethod
+    def parse_options(component: Component, options: Mapping[str, Any]) -> Options:
+        """Options checked against the component's class; the first mistake in one sentence."""
+        from pydantic import ValidationError
+
+        try:
+            return component.options_type().model_validate(dict(options))
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            known = component.options_type().model_fields
+            hint = f" {closest(key, known)}" if first["type"] == "extra_forbidden" else ""
+            raise HandboneError(
+                f"{component.kind} '{component.name}', option '{key}': {first['msg']}.{hint}"
+            ) from error
+
+
+def collect(entry_points: Iterable[EntryPoint]) -> Registry:
+    """Load the given entry points into a new registry; a broken one is noted, not fatal."""
+    registry = Registry()
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(HandboneSpecs)
+    for entry_point in entry_points:
+        distribution = entry_point.dist
+        origin = (distribution.name, distribution.version) if distribution else ("unknown", "?")
+        try:
+            plugin = entry_point.load()
+            _check_hooks(plugin)
+            manager.register(plugin, name=f"{origin[0]}:{entry_point.name}")
+        except HandboneError:
+            raise
+        except Exception as error:  # noqa: BLE001  a stranger's module may raise anything
+            reason = f"{type(error).__name__}: {error}"
+            registry.broken.append(BrokenPlugin(origin[0], entry_point.value, reason))
+            continue
+        _call_hooks(manager, plugin, registry, origin)
+    return registry
+
+
+def _check_hooks(plugin: object) -> None:
+    known = [f"handbone_{kind}" for kind in KINDS]
+    for name in vars(plugin):
+        if hasattr(getattr(plugin, name), "handbone_impl") and name not in known:
+            raise AttributeError(f"no hook is named '{name}'. {closest(name, known)}")
+
+
+def _call_hooks(
+    manager: pluggy.PluginManager, plugin: object, registry: Registry, origin: tuple[str, str]
+) -> None:
+    for kind in KINDS:
+        others = [other for other in manager.get_plugins() if other is not plugin]
+        caller = manager.subset_hook_caller(f"handbone_{kind}", others)
+        try:
+            caller(register=functools.partial(_register, registry, kind, origin))
+        except HandboneError:
+            raise
+        except Exception as error:  # noqa: BLE001  a stranger's module may raise anything
+            reason = f"{type(error).__name__}: {error}"
+            registry.broken.append(BrokenPlugin(origin[0], f"handbone_{kind}", reason))
+
+
+def _register(
+    registry: Registry,
+    kind: str,
+    origin: tuple[str, str],
+    name: str,
+    factory: str | Callable[..., Any],
+    *,
+    options: str | type[Options] | None = None,
+    summary: str = "",
+    divisor: int = 1,
+) -> None:
+    registry.add(Component(kind, name, factory, options, summary, divisor, *origin))
+
+
+@functools.cache
+def installed() -> Registry:
+    """The registry of everything installed in this environment, found once a process."""
+    from importlib.metadata import entry_points
+
+    found = entry_points(group=PROJECT)
+    return collect(sorted(found, key=lambda point: (point.value, point.name)))

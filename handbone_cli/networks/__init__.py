@@ -1,0 +1,1 @@
+"""The torch floor: models in their wrapper, weights on disk, labels on the device."""

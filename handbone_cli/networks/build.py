@@ -1,0 +1,73 @@
+"""From a recipe to a network and its loss, whatever plugins they come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from handbone_cli.errors import HandboneError
+from handbone_cli.host.interfaces import LossContext, ModelContext, TtaContext
+from handbone_cli.networks.wrapper import Segmenter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from handbone_cli.host.interfaces import Loss, TtaTransform
+    from handbone_cli.host.registry import Registry
+    from handbone_cli.recipe.schema import ComponentSection, Recipe
+
+
+def build_segmenter(recipe: Recipe, registry: Registry, classes: int) -> Segmenter:
+    """The recipe's model in its wrapper, initialised from the recipe's seed alone."""
+    component = registry.get("models", recipe.model.name)
+    context = ModelContext(classes, 1, (recipe.data.patch, recipe.data.patch))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        core = registry.build("models", recipe.model.name, recipe.model.options, context)
+    if not isinstance(core, nn.Module):
+        raise HandboneError(
+            f"models '{component.name}' of {component.distribution} built a "
+            f"{type(core).__name__}; expected a torch.nn.Module."
+        )
+    return Segmenter(core, classes, component.divisor)
+
+
+def build_loss(recipe: Recipe, registry: Registry, class_names: Sequence[str]) -> Loss:
+    """The recipe's loss; combinations build their parts through the same registry."""
+
+    def build(name: str, options: Mapping[str, Any]) -> Loss:
+        loss: Loss = registry.build("losses", name, options, context)
+        return loss
+
+    context = LossContext(tuple(class_names), build)
+    return build(recipe.loss.name, recipe.loss.options)
+
+
+def build_tta(
+    sections: Sequence[ComponentSection], registry: Registry, class_names: Sequence[str]
+) -> list[TtaTransform]:
+    """The views to average over beside the image itself."""
+    context = TtaContext(tuple(class_names))
+    return [registry.build("tta", section.name, section.options, context) for section in sections]
+
+
+def choose_device() -> torch.device:
+    """The first GPU, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
+    """The autocast type: `auto` is bf16 where the GPU has it, fp16 on older ones, fp32 on a CPU."""
+    named = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if wanted != "auto":
+        return named[wanted]
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """The autocast block of a forward pass; off for fp32."""
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32)

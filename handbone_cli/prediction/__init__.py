@@ -1,0 +1,1 @@
+"""Checkpoint to probabilities: windows, TTA, the predictor."""

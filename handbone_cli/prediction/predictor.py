@@ -1,0 +1,136 @@
+"""The predictor: one image in, probabilities in boxes out, whatever model and options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import torch
+
+from handbone_cli.masks import EMPTY, grow_box, tight_box
+from handbone_cli.networks.build import autocast
+from handbone_cli.prediction.sliding_window import Windows, blend
+from handbone_cli.store.boxes import CORE, FLOOR, MARGIN, BoxedProbabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from handbone_cli.host.interfaces import TtaTransform
+    from handbone_cli.masks import Box
+    from handbone_cli.networks.wrapper import Segmenter
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the predictor asks of preprocessing: a normalised image and the size to return to.
+
+    Attributes:
+        image: (h, w) float32 as the network sees it.
+        size: (H, W) of the image's own pixels.
+    """
+
+    image: NDArray[np.float32]
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Probabilities of an image.
+
+    Attributes:
+        model: in its wrapper, on its device, in eval mode.
+        classes: C.
+        prepare: decoded grey -> Prepared, as in training.
+        windows: sliding windows, or None for the whole image at once.
+        tta: views averaged with the image itself, as probabilities.
+        device: of the model.
+        precision: of the forward pass.
+    """
+
+    model: Segmenter
+    classes: int
+    prepare: Callable[[NDArray[Any]], Prepared]
+    windows: Windows | None
+    tta: Sequence[TtaTransform] = ()
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    precision: torch.dtype = torch.float32
+
+    def predict(self, grey: NDArray[Any]) -> BoxedProbabilities:
+        """(H, W) uint8 or uint16 grey -> probabilities in the image's own pixels."""
+        prepared = self.prepare(grey)
+        if prepared.image.shape == prepared.size:
+            whole = self._maps(prepared.image, np.uint8, quantise)
+            full = (0, prepared.size[0], 0, prepared.size[1])
+            return BoxedProbabilities.from_planes(
+                self.classes, prepared.size, lambda index: (whole[index], full)
+            )
+        maps = self._maps(prepared.image, np.float32, np.asarray)
+        return BoxedProbabilities.from_planes(
+            self.classes, prepared.size, lambda index: enlarge(maps[index], prepared.size)
+        )
+
+    @torch.inference_mode()
+    def _maps(
+        self, image: NDArray[np.float32], dtype: Any, finish: Callable[[NDArray[Any]], NDArray[Any]]
+    ) -> NDArray[Any]:
+        """(C, h, w) of `dtype`; rows leave the float band through `finish` once they are done."""
+        tensor = torch.from_numpy(image)[None, None].to(self.device)
+        if self.windows is None:
+            return finish(self._probabilities(tensor)[0].cpu().numpy())
+        maps = np.empty((self.classes, *image.shape), dtype)
+        for row, band in blend(tensor, self._probabilities, self.classes, self.windows):
+            maps[:, row : row + band.shape[1]] = finish(band.cpu().numpy())
+        return maps
+
+    def _probabilities(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, 1, h, w) -> (N, C, h, w): the mean of the sigmoids over the image and its views."""
+        size = (int(images.shape[-2]), int(images.shape[-1]))
+        total = self._forward(images)
+        for view in self.tta:
+            total = total + view.restore(self._forward(view.augment(images)), size)
+        return total / (1 + len(self.tta))
+
+    def _forward(self, images: torch.Tensor) -> torch.Tensor:
+        with autocast(self.device, self.precision):
+            logits = self.model(images)
+        return torch.sigmoid(logits.float())
+
+
+def quantise(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Q = rint(255 p)."""
+    return np.asarray(np.rint(probabilities * np.float32(255)), np.uint8)
+
+
+def enlarge(
+    probabilities: NDArray[np.float32], size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], Box]:
+    """One class (h, w) brought to (H, W) bilinearly, only where it can reach the store's core.
+
+    Bilinear values lie between their neighbours', so beyond the box of p >= CORE / 255, grown by
+    the store's margin and a pixel of the map, nothing that the store keeps is lost.
+    """
+    strongest = float(probabilities.max())
+    if strongest * 255 <= FLOOR:
+        return np.zeros((0, 0), np.uint8), EMPTY
+    ratio = (probabilities.shape[0] / size[0], probabilities.shape[1] / size[1])
+    y0, y1, x0, x1 = tight_box(probabilities >= min((CORE - 0.5) / 255, strongest))
+    box = (
+        int((y0 - 1) / ratio[0]), int(np.ceil((y1 + 1) / ratio[0])),
+        int((x0 - 1) / ratio[1]), int(np.ceil((x1 + 1) / ratio[1])),
+    )  # fmt: skip
+    box = grow_box(box, MARGIN, size)
+    matrix = np.array(
+        [
+            [ratio[1], 0, (box[2] + 0.5) * ratio[1] - 0.5],
+            [0, ratio[0], (box[0] + 0.5) * ratio[0] - 0.5],
+        ]
+    )
+    enlarged = cv2.warpAffine(
+        probabilities, matrix, (box[3] - box[2], box[1] - box[0]),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    return quantise(np.asarray(enlarged, np.float32)), box

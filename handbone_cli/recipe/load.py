@@ -1,0 +1,166 @@
+"""From TOML files and --set to a checked Recipe: extends, overrides, all mistakes at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover
+    import tomli as tomllib
+
+from pydantic import ValidationError
+
+from handbone_cli.errors import HandboneError, RecipeError, closest
+from handbone_cli.files import read_bytes, require
+from handbone_cli.recipe.explain import Origins, explain_errors, explain_options
+from handbone_cli.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from handbone_cli.host.registry import Registry
+
+Table: TypeAlias = "dict[str, Any]"
+
+
+def shipped_folder() -> Path:
+    """Where the recipes that come with handbone lie (in the wheel, or in a checkout)."""
+    package = Path(__file__).resolve().parent
+    inside = package / "shipped"
+    return inside if inside.is_dir() else package.parent.parent / "recipes"
+
+
+def find_recipe(name: str) -> Path:
+    """A recipe by path, or a shipped one by its bare name (`quickstart`)."""
+    path = Path(name)
+    shipped = shipped_folder() / f"{name}.toml"
+    if not path.exists() and path.suffix != ".toml" and not shipped.exists():
+        known = [
+            p.relative_to(shipped_folder()).with_suffix("")
+            for p in shipped_folder().rglob("*.toml")
+        ]
+        hint = closest(name, (each.as_posix() for each in known))
+        raise HandboneError(
+            f"{name}: no such recipe, neither a file nor one that is shipped. {hint}"
+        )
+    return path if path.exists() or not shipped.exists() else shipped
+
+
+def parse_toml(path: Path) -> Table:
+    """A TOML file as a table; one sentence with the place if it is missing or not TOML."""
+    try:
+        return tomllib.loads(read_bytes(require(path, "a TOML file")).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HandboneError(f"{path}: not TOML: {error}.") from error
+
+
+def read_tables(path: Path, origins: Origins, seen: tuple[Path, ...] = ()) -> Table:
+    """A recipe's table on top of the one it extends; cycles are refused."""
+    resolved = path.resolve()
+    if resolved in seen:
+        chain = " -> ".join(step.name for step in (*seen, resolved))
+        raise HandboneError(f"{path}: recipes extend each other in a circle: {chain}.")
+    table = parse_toml(path)
+    base: Table = {}
+    if "extends" in table:
+        parent = path.parent / str(table.pop("extends"))
+        base = read_tables(
+            require(parent, f"the recipe that {path} extends"), origins, (*seen, resolved)
+        )
+    if isinstance(table.get("data"), dict) and isinstance(table["data"].get("root"), str):
+        table["data"]["root"] = str((path.parent / table["data"]["root"]).resolve())
+    return merge(base, table, origins, str(path))
+
+
+def merge(
+    base: Table, top: Table, origins: Origins, source: str, at: tuple[str, ...] = ()
+) -> Table:
+    """Tables merged key by key; a component by another name starts afresh."""
+    result = dict(base)
+    if at and "name" in top and top["name"] != base.get("name"):
+        result = {}
+    for key, value in top.items():
+        where = (*at, key)
+        origins[where] = source
+        old = result.get(key)
+        below: Table = old if isinstance(old, dict) else {}
+        is_table = isinstance(value, dict)
+        result[key] = merge(below, value, origins, source, where) if is_table else value
+    return result
+
+
+def parse_override(text: str) -> tuple[tuple[str, ...], Any]:
+    """`train.epochs=5` -> its keys and TOML value; a bare word is a string."""
+    key, separator, raw = text.partition("=")
+    keys = tuple(part.strip() for part in key.split("."))
+    if not separator or not all(keys):
+        raise HandboneError(f"--set {text}: expected KEY=VALUE, for example train.epochs=5.")
+    try:
+        return keys, tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        return keys, raw.strip()
+
+
+def apply_overrides(table: Table, overrides: Sequence[str], origins: Origins) -> Table:
+    """The table with every --set laid on top."""
+    for text in overrides:
+        keys, value = parse_override(text)
+        if keys == ("data", "root"):
+            value = str(Path(value).resolve())
+        for key in reversed(keys):
+            value = {key: value}
+        table = merge(table, value, origins, "--set")
+    return table
+
+
+def check(table: Table, registry: Registry, origins: Origins, source: str) -> Recipe:
+    """A Recipe, or a RecipeError with every mistake: schema, plugin names and plugin options."""
+    problems: list[str] = []
+    recipe: Recipe | None = None
+    try:
+        recipe = Recipe.model_validate(table)
+    except ValidationError as error:
+        problems += explain_errors(error, table, origins, source)
+    problems += explain_options(table, registry, origins, source)
+    if problems or recipe is None:
+        raise RecipeError(problems)
+    return recipe
+
+
+def load_recipe(name: str, registry: Registry, overrides: Sequence[str] = ()) -> Recipe:
+    """Read, extend, override and check a recipe.
+
+    Args:
+        name: a path, or the bare name of a shipped recipe.
+        registry: where plugin names and options are checked.
+        overrides: `KEY=VALUE` texts of --set.
+
+    Raises:
+        RecipeError: all mistakes at once.
+        HandboneError: no such file, not TOML, a circle of `extends`.
+    """
+    path = find_recipe(name)
+    origins: Origins = {}
+    table = apply_overrides(read_tables(path, origins), overrides, origins)
+    return check(table, registry, origins, str(path))
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The resolved recipe as TOML; loading it gives the same recipe."""
+    import tomli_w
+
+    return tomli_w.dumps(to_table(recipe))
+
+
+def to_table(recipe: Recipe) -> Table:
+    """The resolved recipe as a JSON-able table without empty values."""
+    dumped: Table = recipe.model_dump(mode="json", exclude_none=True)
+    return dumped
+
+
+def from_table(table: Table, registry: Registry, source: str) -> Recipe:
+    """A recipe from a run directory or a checkpoint, checked like any other."""
+    return check(table, registry, {}, source)

@@ -1,0 +1,1 @@
+"""Masks -> what people use: submissions, pictures, reports, comparisons, measurements."""

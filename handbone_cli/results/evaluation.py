@@ -1,0 +1,101 @@
+"""Hard Dice of many images: every image and bone, and the summaries people read."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from handbone_cli.errors import HandboneError
+from handbone_cli.files import write_text
+from handbone_cli.scores import clustered_error, dice_per_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from handbone_cli.masks import LabelSource, MaskSource
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Dice (N, C) of N images and C classes, with the images' people."""
+
+    image_ids: Sequence[str]
+    persons: Sequence[str]
+    class_names: Sequence[str]
+    dice: NDArray[np.float64]
+
+    @property
+    def mean(self) -> float:
+        """The leaderboard's number: the mean over images and classes."""
+        return float(self.dice.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean, clustered by person; nan for one person."""
+        return clustered_error(self.dice.mean(axis=1), list(self.persons))
+
+    @property
+    def per_class(self) -> NDArray[np.float64]:
+        """Mean Dice of every class (C,)."""
+        return np.asarray(self.dice.mean(axis=0))
+
+    @property
+    def worst_class(self) -> tuple[str, float]:
+        """The bone with the lowest mean Dice."""
+        place = int(self.per_class.argmin())
+        return self.class_names[place], float(self.per_class[place])
+
+    def summary(self) -> dict[str, object]:
+        """A JSON-able summary."""
+        error = self.standard_error
+        return {
+            "mean_dice": self.mean,
+            "standard_error": None if np.isnan(error) else error,
+            "images": len(self.image_ids),
+            "people": len(set(self.persons)),
+            "per_class": dict(zip(self.class_names, self.per_class.tolist(), strict=True)),
+            "per_image": dict(zip(self.image_ids, self.dice.mean(axis=1).tolist(), strict=True)),
+        }
+
+    def write_csv(self, path: Path) -> None:
+        """One row an image: id, person, mean, then every bone."""
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(["image_id", "person", "mean", *self.class_names])
+        for name, person, dice in zip(self.image_ids, self.persons, self.dice, strict=True):
+            rows.writerow([name, person, f"{dice.mean():.6f}", *(f"{d:.6f}" for d in dice)])
+        write_text(path, text.getvalue())
+
+
+def evaluate(
+    masks: MaskSource, labels: LabelSource, report: Callable[[int, int], None]
+) -> Evaluation:
+    """Score the labelled images of a mask source.
+
+    Raises:
+        HandboneError: not one of its images has labels.
+    """
+    image_ids = [name for name in masks.image_ids if labels.has(name)]
+    if not image_ids:
+        raise HandboneError(
+            f"none of the {len(masks.image_ids)} images has labels; name the labels with --labels."
+        )
+    scores = []
+    for done, image_id in enumerate(image_ids, start=1):
+        mask = masks.mask(image_id)
+        truth = labels.mask(image_id, mask.size)
+        if truth.size != mask.size:
+            raise HandboneError(
+                f"{image_id}: the masks are {mask.size}, the labels {truth.size} px."
+            )
+        scores.append(dice_per_class(mask, truth))
+        report(done, len(image_ids))
+    persons = [masks.person(name) for name in image_ids]
+    return Evaluation(image_ids, persons, list(masks.class_names), np.array(scores))

@@ -1,0 +1,1 @@
+"""Probabilities at rest: the only contract between prediction and everything after it."""

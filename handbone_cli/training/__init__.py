@@ -1,0 +1,1 @@
+"""Batches to a checkpoint: the loop, its schedule, validation and checkpoints."""

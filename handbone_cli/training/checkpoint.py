@@ -1,0 +1,132 @@
+"""Checkpoints: weights, optimizer and position in one safetensors file, recipe in its header."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from handbone_cli.errors import HandboneError
+from handbone_cli.networks.weights import load_tensors, own_tensors, restore_tensors, save_tensors
+from handbone_cli.recipe.load import to_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from handbone_cli.networks.wrapper import Segmenter
+    from handbone_cli.recipe.schema import Recipe
+
+FREE_TO_CHANGE = ("tracking",)
+"""Sections that do not touch the arithmetic, so a resumed run may differ in them."""
+
+
+@dataclass
+class Position:
+    """Where a run stands.
+
+    Attributes:
+        epoch: the epoch under way, from 0.
+        step: steps of it that are done.
+        best_dice: the best mean Dice so far; below 0 before the first validation.
+        best_epoch: when that was, counted from 1 as people do.
+        stale: validations since.
+        history: mean Dice of every validation.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    best_dice: float = -1.0
+    best_epoch: int = 0
+    stale: int = 0
+    history: list[float] = field(default_factory=list)
+
+
+def save_weights(path: Path, model: Segmenter, header: dict[str, Any]) -> None:
+    """Weights alone, for prediction."""
+    save_tensors(path, own_tensors(model), header)
+
+
+def save_state(
+    path: Path,
+    model: Segmenter,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    position: Position,
+    header: dict[str, Any],
+) -> None:
+    """Everything needed to continue, in one file."""
+    tensors = {f"model/{name}": tensor for name, tensor in own_tensors(model).items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{key}": torch.as_tensor(v) for key, v in state.items()}
+    state = {"position": asdict(position), "scaler": scaler.state_dict()}
+    save_tensors(path, tensors, {**header, **state})
+
+
+def restore_state(
+    path: Path,
+    model: Segmenter,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    recipe: Recipe,
+) -> Position:
+    """Put a run back where `save_state` left it.
+
+    Raises:
+        HandboneError: no such file, or it is of another recipe (the first differences are named).
+    """
+    tensors, header = load_tensors(path)
+    refuse_other_recipe(path, header["recipe"], recipe)
+    weights = {k[6:]: tensor for k, tensor in tensors.items() if k.startswith("model/")}
+    restore_tensors(model, weights, path)
+    _restore_optimizer(optimizer, tensors)
+    scaler.load_state_dict(header["scaler"])
+    return Position(**header["position"])
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer/"):
+            _, index, key = name.split("/")
+            state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def load_model_weights(path: Path, model: Segmenter, class_names: Sequence[str]) -> None:
+    """Load the weights of a checkpoint for prediction.
+
+    Raises:
+        HandboneError: the checkpoint is of another class list or another network.
+    """
+    tensors, header = load_tensors(path)
+    if list(header["class_names"]) != list(class_names):
+        raise HandboneError(
+            f"{path}: was trained for {len(header['class_names'])} classes "
+            f"({', '.join(header['class_names'][:3])}, ...), not for these {len(class_names)}."
+        )
+    restore_tensors(model, tensors, path)
+
+
+def refuse_other_recipe(path: Path, old: dict[str, Any], recipe: Recipe) -> None:
+    """One sentence with the differing keys unless the recipes agree in all that matters."""
+    differing = sorted(
+        f"{key} ({before!r} then, {now!r} now)"
+        for key, (before, now) in _differences(old, to_table(recipe)).items()
+        if key.split(".")[0] not in FREE_TO_CHANGE
+    )
+    if differing:
+        raise HandboneError(
+            f"{path}: belongs to another recipe: {'; '.join(differing[:5])}. "
+            "Resume with the recipe it began with, or start a new run."
+        )
+
+
+def _differences(old: Any, new: Any, at: str = "") -> dict[str, tuple[Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        found: dict[str, tuple[Any, Any]] = {}
+        for key in sorted(old.keys() | new.keys()):
+            found |= _differences(old.get(key), new.get(key), f"{at}.{key}" if at else key)
+        return found
+    return {} if old == new else {at: (old, new)}

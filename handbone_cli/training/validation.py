@@ -1,0 +1,44 @@
+"""Validation: hard Dice per bone on whole images, as prediction will do it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from handbone_cli.masks import PackedMask
+from handbone_cli.scores import dice_per_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from handbone_cli.host.interfaces import Sample
+    from handbone_cli.store.boxes import BoxedProbabilities
+
+
+class Scored(NamedTuple):
+    """Hard Dice of every class of one image."""
+
+    image_id: str
+    dice: NDArray[np.float64]
+
+
+def half(probabilities: BoxedProbabilities) -> PackedMask:
+    """Masks at the threshold one half: q > 127.5."""
+    mask = PackedMask.empty(probabilities.size, len(probabilities.crops))
+    for index, crop in enumerate(probabilities.crops):
+        mask.add(index, probabilities.box(index), crop > 127)
+    return mask
+
+
+def validate(
+    samples: Sequence[Sample], predict: Callable[[Sample], BoxedProbabilities]
+) -> Iterator[Scored]:
+    """Score sample after sample at full size, so that the caller can show and stop."""
+    for sample in samples:
+        if sample.read_polygons is None:
+            continue
+        predicted = half(predict(sample))
+        truth = PackedMask.from_polygons(sample.read_polygons(), predicted.size, predicted.classes)
+        yield Scored(sample.image_id, dice_per_class(predicted, truth))

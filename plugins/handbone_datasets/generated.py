@@ -1,0 +1,210 @@
+"""The dataset `generated`: hands drawn from the shape model, in memory or as files."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from handbone_cli import HandboneError, Options, Sample, atomic_write, read_json, write_json
+from handbone_datasets.hand_rendering import render
+from handbone_datasets.hand_shapes import CLASS_NAMES, Hand, HandShapes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from handbone_cli import DatasetContext
+
+SIDES = ("left", "right")
+SUBPIXEL = 6  # bits of a vertex' fraction in cv2's fixed point
+BODY, SHAPE, PICTURE, META = range(4)
+SETTINGS = "generated.json"
+
+
+class GeneratedOptions(Options):
+    """Options of the dataset `generated`; every person has a left and a right hand."""
+
+    people: int = Field(40, ge=1, description="people to train on")
+    test_people: int = Field(0, ge=0, description="people for the test part")
+    size: int = Field(2048, ge=64, le=8192, description="side of the square images, px")
+    generator_seed: int = Field(1, ge=0, description="the same seed gives the same hands")
+
+
+class GeneratedDataset:
+    """Hands that never were; every one is a function of (seed, person, side) and the size."""
+
+    class_names = CLASS_NAMES
+
+    def __init__(self, options: GeneratedOptions) -> None:
+        self.options = options
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        """Both hands of every person of 'train' or 'test'."""
+        first, count = (0, self.options.people)
+        if split == "test":
+            first, count = self.options.people, self.options.test_people
+        return [
+            self._sample(person, side)
+            for person in range(first, first + count)
+            for side in range(len(SIDES))
+        ]
+
+    def problems(self) -> Sequence[str]:
+        """Nothing is wrong with generated hands."""
+        return []
+
+    def _sample(self, person: int, side: int) -> Sample:
+        place = (self.options.generator_seed, person, side, self.options.size)
+        return Sample(
+            image_id=f"image{2 * person + side:06d}",
+            person=f"ID{person + 1:03d}",
+            read_image=functools.partial(draw_image, *place),
+            read_polygons=functools.partial(draw_outlines, *place),
+        )
+
+    def write(self, root: Path, report: Callable[[int, int], None]) -> None:
+        """Lay the hands down in the competition's layout, skipping those that are there.
+
+        Raises:
+            HandboneError: `root` holds hands of other options, or other files.
+        """
+        self._claim(root)
+        jobs = [(split, s) for split in ("train", "test") for s in self.samples(split)]
+        for done, (split, sample) in enumerate(jobs):
+            labels = "train" if split == "train" else "test_labels"
+            image = root / split / "DCM" / sample.person / f"{sample.image_id}.png"
+            outlines = root / labels / "outputs_json" / sample.person / f"{sample.image_id}.json"
+            if not outlines.exists():
+                write_json(outlines, _annotations(sample))
+            if not image.exists():
+                _write_png(image, sample.read_image())
+            report(done + 1, len(jobs))
+        self._write_meta_data(root / "meta_data.csv", [sample for _, sample in jobs])
+
+    def _claim(self, root: Path) -> None:
+        settings = self.options.model_dump()
+        if (root / SETTINGS).exists():
+            if read_json(root / SETTINGS) != settings:
+                raise HandboneError(
+                    f"{root}: holds hands generated with other options ({SETTINGS}); "
+                    "choose another -o, or delete it."
+                )
+        elif root.is_dir() and any(root.iterdir()):
+            raise HandboneError(f"{root}: the folder is not empty; choose another -o.")
+        else:
+            write_json(root / SETTINGS, settings)
+
+    def _write_meta_data(self, path: Path, samples: Sequence[Sample]) -> None:
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(["ID", "Age", "Gender", "Weight", "Height"])
+        for number in sorted({int(sample.person[2:]) - 1 for sample in samples}):
+            rows.writerow([f"ID{number + 1:03d}", *draw_meta(self.options.generator_seed, number)])
+        with atomic_write(path) as file:
+            file.write(text.getvalue().encode())
+
+
+def draw_hand(seed: int, person: int, side: int, size: int) -> Hand:
+    """The outlines of a hand; both hands of a person share a body."""
+    shapes = HandShapes.load()
+    body = shapes.draw_body(np.random.default_rng((seed, person, BODY)))
+    rng = np.random.default_rng((seed, person, SHAPE, side))
+    return shapes.draw(rng, size=size, side=SIDES[side], body=body)
+
+
+def draw_image(seed: int, person: int, side: int, size: int) -> NDArray[np.uint8]:
+    """The radiograph of a hand, (size, size) uint8."""
+    rng = np.random.default_rng((seed, person, PICTURE, side))
+    return render(draw_hand(seed, person, side, size), rng)
+
+
+def draw_outlines(
+    seed: int, person: int, side: int, size: int
+) -> dict[int, list[NDArray[np.float32]]]:
+    """The outlines of a hand as annotators give them: pixel contours inside the image.
+
+    Filling such a contour with its border gives back the pixels whose centres the bone covers.
+    """
+    hand = draw_hand(seed, person, side, size)
+    contours = (pixel_contour(outline, size) for outline in hand.outlines)
+    return {index: [contour] for index, contour in enumerate(contours) if contour is not None}
+
+
+def pixel_contour(outline: NDArray[np.float32], size: int) -> NDArray[np.float32] | None:
+    """A continuous outline (n, 2) as the contour of the pixels it covers; None if there is none.
+
+    cv2 fills the border line too, so the outline is first drawn in by half a pixel.
+    """
+    inner = _inset(outline.astype(np.float64) - 0.5, 0.5)
+    low = np.maximum(np.floor(inner.min(axis=0)).astype(int) - 1, 0)
+    high = np.minimum(np.ceil(inner.max(axis=0)).astype(int) + 2, size)
+    if (high <= low).any():
+        return None
+    canvas = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
+    points = np.rint((inner - low) * 2**SUBPIXEL).astype(np.int32)
+    cv2.fillPoly(canvas, [points], (1,), lineType=cv2.LINE_8, shift=SUBPIXEL)
+    found, _ = cv2.findContours(canvas, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not found:
+        return None
+    contour = max(found, key=len).reshape(-1, 2)
+    if len(contour) < 3:
+        return None
+    return (contour + low).astype(np.float32)
+
+
+def _inset(points: NDArray[np.float64], distance: float) -> NDArray[np.float64]:
+    """A closed outline moved inward along its normals."""
+    ahead = np.roll(points, -1, axis=0) - np.roll(points, 1, axis=0)
+    normals = np.stack([ahead[:, 1], -ahead[:, 0]], axis=1)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    x, y = points.T
+    clockwise = np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) > 0
+    return points - distance * (normals if clockwise else -normals)
+
+
+def draw_meta(seed: int, person: int) -> tuple[int, str, int, int]:
+    """Age, sex, weight and height that nobody has, in plausible ranges."""
+    rng = np.random.default_rng((seed, person, META))
+    female = bool(rng.random() < 0.5)
+    height = rng.normal(161 if female else 174, 6)
+    weight = rng.normal(22.5, 2.5) * (height / 100) ** 2
+    return int(rng.integers(20, 70)), "F" if female else "M", round(weight), round(height)
+
+
+def _annotations(sample: Sample) -> dict[str, Any]:
+    polygons = sample.read_polygons() if sample.read_polygons else {}
+    return {
+        "annotations": [
+            {
+                "id": f"{sample.image_id}-{index}",
+                "type": "poly_seg",
+                "attributes": {},
+                "points": outline.astype(int).tolist(),
+                "label": CLASS_NAMES[index],
+            }
+            for index, outlines in polygons.items()
+            for outline in outlines
+        ],
+        "filename": f"{sample.image_id}.png",
+    }
+
+
+def _write_png(path: Path, grey: NDArray[np.uint8]) -> None:
+    encoded, content = cv2.imencode(".png", grey, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    if not encoded:
+        raise RuntimeError(f"cv2 could not encode {path}")
+    with atomic_write(path) as file:
+        file.write(content.tobytes())
+
+
+def build(options: GeneratedOptions, _context: DatasetContext) -> GeneratedDataset:
+    """Build the dataset; it reads no files."""
+    return GeneratedDataset(options)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from handbone_cli.errors import HandboneError
+from handbone_cli.results.pictures import BACKGROUND, Lettering, canvas, write_png
+
+
+def test_a_png_keeps_its_colours(tmp_path):
+    rgb = np.random.default_rng(1).integers(0, 256, (7, 9, 3), np.uint8)
+    write_png(tmp_path / "new" / "a.png", rgb)
+    stored = cv2.imread(str(tmp_path / "new" / "a.png"), cv2.IMREAD_COLOR)
+    assert np.array_equal(stored[..., ::-1], rgb)
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["a.png"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HandboneError, match="file"):
+        write_png(tmp_path / "file" / "a.png", canvas(4, 4))
+
+
+def test_text_stays_on_its_line():
+    picture = canvas(40, 300)
+    Lettering(20).draw(picture, "Triquetrum, fg", 10, 20)
+    ys, xs = np.nonzero((picture != BACKGROUND).any(axis=2))
+    assert len(ys)
+    assert ys.min() >= 8
+    assert ys.max() <= 33
+    assert xs.min() >= 8
+
+
+def test_text_ends_at_the_right():
+    picture = canvas(40, 300)
+    Lettering(20).draw_right(picture, "0.974", 200, 20)
+    _, xs = np.nonzero((picture != BACKGROUND).any(axis=2))
+    assert 190 <= xs.max() <= 202
+
+
+def test_a_long_text_loses_its_middle():
+    text = Lettering(20)
+    assert text.fit("Radius", 500) == "Radius"
+    cut = text.fit("image1661319116107_left_hand", 150)
+    assert cut.startswith("image")
+    assert cut.endswith("hand")
+    assert "..." in cut
+    assert text.width(cut) <= 150
+    assert text.fit("Radius", 3) == ""
