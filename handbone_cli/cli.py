@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line and give its exit code; a bug of ours keeps its traceback."""
     try:
-        hb.main(arguments, prog_name="hb", standalone_mode=False)
+        left = hb.main(arguments, prog_name="hb", standalone_mode=False)
     except InterruptedRunError as error:
         click.echo(str(error), err=True)
         return 130
@@ -66,8 +66,6 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Abort:
         click.echo("hb: interrupted; everything finished so far is on disk.", err=True)
         return 130
-    except click.exceptions.Exit as leaving:
-        return leaving.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -76,4 +74,4 @@ def run(arguments: list[str]) -> int:
         return 130
     except BrokenPipeError:
         return 0
-    return 0
+    return left if isinstance(left, int) else 0  # what a command left with click's Exit

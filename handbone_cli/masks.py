@@ -85,13 +85,17 @@ class PackedMask:
             for outline in outlines:
                 points = np.rint(outline).astype(np.int32)
                 low, high = points.min(axis=0), points.max(axis=0) + 1
-                box = clip_box(
-                    (int(low[1]), int(high[1]), int(low[0]), int(high[0])), (y0, y1, x0, x1)
-                )
+                own = (int(low[1]), int(high[1]), int(low[0]), int(high[0]))
+                filled = clip_box(own, (0, size[0], 0, size[1]))
+                box = clip_box(filled, (y0, y1, x0, x1))
                 if box == EMPTY:
                     continue
-                crop = np.zeros((box[1] - box[0], box[3] - box[2]), np.uint8)
-                cv2.fillPoly(crop, [points - (box[2], box[0])], (1,))
+                # Filled whole, then cut: cv2 draws a clipped edge through other pixels.
+                canvas = np.zeros((filled[1] - filled[0], filled[3] - filled[2]), np.uint8)
+                cv2.fillPoly(canvas, [points - (filled[2], filled[0])], (1,))
+                crop = canvas[
+                    box[0] - filled[0] : box[1] - filled[0], box[2] - filled[2] : box[3] - filled[2]
+                ]
                 mask.add(index, (box[0] - y0, box[1] - y0, box[2] - x0, box[3] - x0), crop)
         return mask
 

@@ -26,7 +26,7 @@ FULL: Plan = {"people": 40, "test_people": 4, "sets": ()}
 FAST: Plan = {"people": 25, "test_people": 2, "sets": ("train.epochs=12", "train.val_every=12")}
 
 
-@click.command()
+@click.command(short_help="The whole job on generated hands.")
 @click.option(
     "-o", "--output", type=Path, default=Path("hb-demo"), show_default=True, help="Folder."
 )
@@ -49,7 +49,7 @@ def demo(output: Path, fast: bool, least: float | None) -> None:
                 "--test-people", plan["test_people"], "--size", 512, "-o", hands)  # fmt: skip
     overrides = (f"data.root={hands}", *plan["sets"])
     ensemble = load_ensemble("ensembles/quickstart", registry, overrides)
-    seconds = run_ensemble(ensemble, overrides, ("scale:factor=1.25",), places, registry)
+    seconds = run_ensemble(ensemble, overrides, ("hflip",), places, registry)
     result = show_results(places, seconds, registry)
     took = time.monotonic() - started
     click.echo(f"masks {places.submission}, pictures {places.pictures}, weights {places.decision}")

@@ -21,7 +21,7 @@ GIB = 2**30
 LITTLE_DISK = 10
 
 
-@click.command()
+@click.command(short_help="What this machine can do, and what is missing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
     """Report versions, GPU, memory and disk, and what each missing extra would give."""

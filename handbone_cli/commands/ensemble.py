@@ -41,7 +41,7 @@ def optimize(
     \b
     hb ensemble optimize stores/a_val stores/b_val --per-class -o ensemble.toml
     """
-    from handbone_cli.commands.wiring import open_labels
+    from handbone_cli.commands.wiring.labels import open_labels
     from handbone_cli.decision import document
     from handbone_cli.decision import ensemble as decisions
     from handbone_cli.errors import HandboneError

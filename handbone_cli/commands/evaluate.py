@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from handbone_cli.results.evaluation import Evaluation
 
 
-@click.command()
+@click.command(short_help="Score masks against labels.")
 @click.argument("masks", type=Path)
 @click.option("--labels", help="Recipe, folder or CSV with the truth.  [default: the store's own]")
 @click.option("--on", multiple=True, type=Path, metavar="STORE", help="Stores for a decision.")
@@ -42,7 +42,8 @@ def evaluate(
 
 def score(masks: Path, labels: str | None, on: tuple[Path, ...], registry: Registry) -> Evaluation:
     """The evaluation of whatever kind of masks."""
-    from handbone_cli.commands.wiring import open_labels, open_masks, open_submission
+    from handbone_cli.commands.wiring.labels import open_labels
+    from handbone_cli.commands.wiring.masks import open_masks, open_submission
     from handbone_cli.errors import HandboneError
     from handbone_cli.results.evaluation import evaluate as run_evaluation
     from handbone_cli.terminal.progress import progress

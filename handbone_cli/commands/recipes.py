@@ -67,14 +67,22 @@ def schema() -> None:
 @click.argument("recipe")
 @click.option("-o", "--output", type=Path, default=Path(), help="Folder.  [default: this one]")
 def copy(recipe: str, output: Path) -> None:
-    """Copy a shipped RECIPE here, to change it."""
+    """Copy a shipped RECIPE here, to change it; what it builds on comes along."""
     from handbone_cli.errors import HandboneError
     from handbone_cli.files import read_bytes, write_bytes
-    from handbone_cli.recipe.load import find_recipe
+    from handbone_cli.recipe.load import find_recipe, shipped_folder, with_bases
 
-    source = find_recipe(recipe)
-    target = output / source.name
+    folder = shipped_folder().resolve()
+    source = find_recipe(recipe).resolve()
+    if not source.is_relative_to(folder):
+        raise HandboneError(
+            f"{recipe}: a file of yours, not a shipped recipe; see `hb recipes list`."
+        )
+    target = output / source.relative_to(folder)
     if target.exists():
         raise HandboneError(f"{target}: is there already; remove it, or name another folder.")
-    write_bytes(target, read_bytes(source))
-    click.echo(str(target))
+    for path in with_bases(source):
+        place = output / path.relative_to(folder)
+        if not place.exists():
+            write_bytes(place, read_bytes(path))
+            click.echo(str(place))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from handbone_cli.masks import PackedMask
 
 
-@click.command()
+@click.command(short_help="Write masks as a CSV and read it back.")
 @click.argument("masks", type=Path)
 @click.option("--on", multiple=True, type=Path, metavar="STORE", help="Stores for a decision.")
 @click.option("--suffix", default=".png", show_default=True, help="Of image names in the CSV.")
@@ -24,7 +24,7 @@ def submit(masks: Path, on: tuple[Path, ...], suffix: str, output: Path) -> None
     hb submit stores/first_test -o submission.csv
     hb submit ensemble.toml --on stores/a_test --on stores/b_test -o submission.csv
     """
-    from handbone_cli.commands.wiring import open_masks, require_complete
+    from handbone_cli.commands.wiring.masks import open_masks, require_complete
     from handbone_cli.host.registry import installed
     from handbone_cli.results.submission import verify_submission, write_submission
     from handbone_cli.terminal.progress import progress

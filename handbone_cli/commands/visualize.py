@@ -10,7 +10,7 @@ TILE = 420
 COLUMNS = 5
 
 
-@click.command()
+@click.command(short_help="Draw overlays and a contact sheet.")
 @click.argument("masks", type=Path)
 @click.option("--labels", help="Recipe, folder or CSV with the truth.  [default: the store's own]")
 @click.option("--on", multiple=True, type=Path, metavar="STORE", help="Stores for a decision.")
@@ -26,7 +26,9 @@ def visualize(
     \b
     hb visualize stores/first_val -o pictures
     """
-    from handbone_cli.commands.wiring import image_reader, open_labels, open_masks
+    from handbone_cli.commands.wiring.datasets import image_reader
+    from handbone_cli.commands.wiring.labels import open_labels
+    from handbone_cli.commands.wiring.masks import open_masks
     from handbone_cli.host.registry import installed
     from handbone_cli.results.contact_sheet import contact_sheet
     from handbone_cli.results.overlay import draw_bones, draw_overlay

@@ -21,11 +21,10 @@ if TYPE_CHECKING:
 
 def compose(*matrices: NDArray[np.float64]) -> NDArray[np.float64]:
     """One (2, 3) matrix for several, the first applied last."""
-    result = np.eye(3)
+    result: NDArray[np.float64] = np.eye(3)
     for matrix in matrices:
         result = result @ np.vstack([matrix, (0.0, 0.0, 1.0)])
-    top: NDArray[np.float64] = result[:2]
-    return top
+    return result[:2].astype(np.float64)
 
 
 def translation(x: float, y: float) -> NDArray[np.float64]:
@@ -52,7 +51,7 @@ def between(output: Sequence[int], source: Sequence[int]) -> NDArray[np.float64]
 
 def on_pixel_centres(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The matrix on pixel indices, as cv2 counts: t + A (.5, .5) - .5."""
-    indexed = matrix.copy()
+    indexed: NDArray[np.float64] = matrix.copy()
     indexed[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
     return indexed
 

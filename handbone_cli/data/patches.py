@@ -44,9 +44,7 @@ class TrainingPatches:
         size = (self._recipe.data.patch, self._recipe.data.patch)
         rng = augmentation.stream(self._recipe.seed, epoch, index)
         plan = augmentation.draw(rng, self._recipe.augment, prepared.target, size)
-        to_grey = geometry.compose(
-            geometry.between(prepared.target, prepared.grey.shape), plan.matrix
-        )
+        to_grey = geometry.compose(prepared.to_grey, plan.matrix)
         grey = geometry.warp(prepared.grey, to_grey, size, plan.displacement)
         grey = augmentation.apply_photometrics(grey, plan)
         labels = warp_polygons(polygons, prepared, plan, size, self._classes)

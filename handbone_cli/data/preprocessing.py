@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from handbone_cli.data import geometry
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -35,15 +37,22 @@ class PreparedImage:
     mean: float
     std: float
 
+    @property
+    def to_grey(self) -> NDArray[np.float64]:
+        """(2, 3) from the image as the network sees it to `grey`; its last block may be padded."""
+        block = block_size(self.size, self.target)
+        return geometry.compose(
+            geometry.scaling(1 / block, 1 / block), geometry.between(self.target, self.size)
+        )
+
 
 def to_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
     """Grey of any depth as 8 bit: 16-bit images are stretched from their own least to largest."""
     if image.dtype == np.uint8:
-        same: NDArray[np.uint8] = image
-        return same
+        return image
     low, high = float(image.min()), float(image.max())
     scaled = (image.astype(np.float32) - low) * (255.0 / max(high - low, 1.0))
-    return np.rint(scaled).astype(np.uint8)
+    return np.asarray(np.rint(scaled), np.uint8)
 
 
 def target_size(size: tuple[int, int], resize: int | None) -> tuple[int, int]:
@@ -54,12 +63,17 @@ def target_size(size: tuple[int, int], resize: int | None) -> tuple[int, int]:
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
+def block_size(size: tuple[int, int], target: tuple[int, int]) -> int:
+    """The side of the blocks that are averaged on the way from (H, W) to (h, w)."""
+    return max(1, min(size[0] // max(target[0], 1), size[1] // max(target[1], 1)))
+
+
 def reduce_by_area(grey: NDArray[np.uint8], target: tuple[int, int]) -> NDArray[np.uint8]:
     """Average whole blocks of pixels while the image is at least twice the target.
 
     One bilinear warp that shrinks by more than two would alias; what is left to it is under two.
     """
-    block = min(grey.shape[0] // max(target[0], 1), grey.shape[1] // max(target[1], 1))
+    block = block_size((grey.shape[0], grey.shape[1]), target)
     if block < 2:
         return grey
     height, width = (-(-side // block) * block for side in grey.shape)

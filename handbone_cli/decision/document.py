@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ class Decision:
         thresholds: (C,), a pixel is bone where sum(w q) > 255 t.
         members: the stores' paths.
         digests: what those stores held when the weights were chosen.
+        models: the digests of the weights that the stores were predicted with.
         postprocess: spatial rules by name, with their options.
         scores: what was measured when choosing.
     """
@@ -41,6 +42,7 @@ class Decision:
     thresholds: NDArray[np.float64]
     members: tuple[Path, ...]
     digests: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
     postprocess: tuple[dict[str, Any], ...] = ()
     scores: dict[str, Any] = field(default_factory=dict)
 
@@ -51,9 +53,7 @@ class Decision:
                 f"the decision has {len(self.members)} members "
                 f"({', '.join(path.name for path in self.members)}); got {len(members)} stores."
             )
-        return Decision(
-            self.class_names, self.weights, self.thresholds, tuple(members), (), self.postprocess
-        )
+        return replace(self, members=tuple(members), digests=())
 
 
 def of_store(path: Path, store: Store) -> Decision:
@@ -61,7 +61,11 @@ def of_store(path: Path, store: Store) -> Decision:
     classes = len(store.class_names)
     rules = store.manifest["settings"].get("postprocess", [])
     return Decision(
-        store.class_names, np.ones((classes, 1)), np.full(classes, 0.5), (path,), (), tuple(rules)
+        store.class_names,
+        np.ones((classes, 1)),
+        np.full(classes, 0.5),
+        (path,),
+        postprocess=tuple(rules),
     )
 
 
@@ -71,8 +75,10 @@ def save(decision: Decision, path: Path) -> None:
 
     names = decision.class_names
     members = [
-        {"store": _relative(member, path.parent), "digest": digest}
-        for member, digest in zip(decision.members, decision.digests, strict=True)
+        {"store": _relative(member, path.parent), "digest": digest, "model": model}
+        for member, digest, model in zip(
+            decision.members, decision.digests, decision.models, strict=True
+        )
     ]
     document = {
         "format": FORMAT,
@@ -97,6 +103,7 @@ def load(path: Path) -> Decision:
             np.array([table["thresholds"][name] for name in names], np.float64),
             tuple(path.parent / member["store"] for member in table["members"]),
             tuple(member["digest"] for member in table["members"]),
+            tuple(member["model"] for member in table["members"]),
             tuple(table.get("postprocess", [])),
             dict(table.get("scores", {})),
         )
@@ -112,11 +119,23 @@ def load(path: Path) -> Decision:
 
 
 def open_members(decision: Decision) -> list[Store]:
-    """The decision's stores, refused if their classes differ or the images have other sizes."""
+    """The decision's stores, refused if classes, models, contents or images are not its own."""
     stores = [Store.open(path) for path in decision.members]
     for store in stores:
         if store.class_names != decision.class_names:
             raise HandboneError(f"{store.path}: has other classes than the rest of the ensemble.")
+    for store, model in zip(stores, decision.models, strict=False):
+        if str(store.manifest["settings"].get("weights", "")) != model:
+            raise HandboneError(
+                f"{store.path}: was not predicted with the model that the weights in this place "
+                "were chosen for; give the stores in the order of the decision's members."
+            )
+    for store, digest in zip(stores, decision.digests, strict=False):
+        if store.digest() != digest:
+            raise HandboneError(
+                f"{store.path}: has changed since the weights were chosen; run `hb ensemble "
+                "optimize` again, or name the stores to decide with --on."
+            )
     first = stores[0]
     for store in stores[1:]:
         check_same_images(first, store)

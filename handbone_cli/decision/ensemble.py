@@ -103,6 +103,7 @@ def optimize(
         np.full(len(names), THRESHOLD),
         tuple(store.path for store in stores),
         tuple(store.digest() for store in stores),
+        tuple(str(store.manifest["settings"].get("weights", "")) for store in stores),
         _shared_rules(stores),
         figures,
     )

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_MEMBERS = 8
 """Tuples are packed into 64 bits."""
+ROUNDING = 1e-6
+"""A weighted sum of equal q may round to either side of q: a q this near 255 t is left open."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +85,8 @@ def tabulate(
         return BoneTable([np.zeros(0, np.uint8)] * len(members), none, none, (0, 0), 0, thresholds)
     is_bone = truth.crop(index, box)
     crops = np.stack([member.crop(index, box) for member in members])
-    above = crops.min(axis=0) > 255 * thresholds[1]
-    is_open = (crops.max(axis=0) > 255 * thresholds[0]) & ~above
+    above = crops.min(axis=0) > 255 * thresholds[1] + ROUNDING
+    is_open = (crops.max(axis=0) > 255 * thresholds[0] - ROUNDING) & ~above
     tuples, inside, outside = _distinct(crops[:, is_open], is_bone[is_open])
     always = int(np.count_nonzero(above & is_bone)), int(np.count_nonzero(above & ~is_bone))
     total = int(np.count_nonzero(is_bone))

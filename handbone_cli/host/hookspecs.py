@@ -71,4 +71,13 @@ class HandboneSpecs:
         """Trackers: build(options, TrackerContext) -> Tracker."""
 
 
-KINDS = ("models", "datasets", "losses", "tta", "postprocessors", "loaders", "trackers")
+KINDS = {
+    "models": "model",
+    "datasets": "dataset",
+    "losses": "loss",
+    "tta": "TTA transform",
+    "postprocessors": "post-processor",
+    "loaders": "loader",
+    "trackers": "tracker",
+}
+"""Every kind and what one of it is called."""

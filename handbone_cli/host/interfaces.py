@@ -22,7 +22,7 @@ Polygons: TypeAlias = "dict[int, list[NDArray[np.float32]]]"
 class Options(BaseModel):
     """Base of a component's options: typed, documented, unknown keys refused, never changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class NoOptions(Options):

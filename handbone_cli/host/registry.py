@@ -48,8 +48,8 @@ class Component:
             return getattr(importlib.import_module(module_name), attribute)
         except (ImportError, AttributeError) as error:
             raise HandboneError(
-                f"{self.kind} '{self.name}' of {self.distribution} {self.version} cannot be loaded "
-                f"from '{path}': {error}. Reinstall or remove that distribution."
+                f"{KINDS[self.kind]} '{self.name}' of {self.distribution} {self.version} "
+                f"cannot be loaded from '{path}': {error}. Reinstall or remove that distribution."
             ) from error
 
 
@@ -75,13 +75,13 @@ class Registry:
         """Add a component; a name that is taken is an error that names both distributions."""
         if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", component.name):
             raise HandboneError(
-                f"{component.distribution} registers {component.kind} '{component.name}': "
+                f"{component.distribution} registers {KINDS[component.kind]} '{component.name}': "
                 "a name must be lower_snake."
             )
         known = self.components[component.kind].get(component.name)
         if known is not None:
             raise HandboneError(
-                f"{component.kind} '{component.name}' is registered twice, by "
+                f"{KINDS[component.kind]} '{component.name}' is registered twice, by "
                 f"{known.distribution} {known.version} and by {component.distribution} "
                 f"{component.version}; uninstall one of them."
             )
@@ -99,7 +99,7 @@ class Registry:
             hint = "".join(
                 f" ({b.distribution} could not be loaded: {b.reason})" for b in self.broken
             )
-            message = f"no {kind} plugin is named '{name}'. {closest(name, self.names(kind))}{hint}"
+            message = f"no {KINDS[kind]} is named '{name}'. {closest(name, self.names(kind))}{hint}"
             raise HandboneError(message) from None
 
     def build(self, kind: str, name: str, options: Mapping[str, Any], context: object) -> Any:
@@ -124,7 +124,7 @@ class Registry:
             known = component.options_type().model_fields
             hint = f" {closest(key, known)}" if first["type"] == "extra_forbidden" else ""
             raise HandboneError(
-                f"{component.kind} '{component.name}', option '{key}': {first['msg']}.{hint}"
+                f"{KINDS[component.kind]} '{component.name}', option '{key}': {first['msg']}.{hint}"
             ) from error
 
 

@@ -69,7 +69,7 @@ def restore_tensors(model: nn.Module, tensors: dict[str, torch.Tensor], source: 
         HandboneError: a tensor is missing, is too much, or has another shape.
     """
     expected = own_tensors(model)
-    for name in expected.keys() | tensors.keys():
+    for name in sorted(expected.keys() | tensors.keys()):
         here, there = expected.get(name), tensors.get(name)
         if here is None or there is None or here.shape != there.shape:
             shapes = [str(tuple(t.shape)) if t is not None else "absent" for t in (there, here)]

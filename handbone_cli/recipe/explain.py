@@ -30,6 +30,8 @@ def explain_errors(
     """Pydantic's complaints as our lines; `known` keys are the recipe's by default."""
     lines = []
     for problem in error.errors():
+        if "literal[False]" in problem["loc"]:  # the same value, refused by the other branch
+            continue
         path = tuple(str(part) for part in problem["loc"] if not _is_branch(part))
         lines.append(_line(path, _expectation(dict(problem), path, known), table, origins, source))
     return list(dict.fromkeys(lines))
@@ -74,7 +76,8 @@ def _components(
         if isinstance(section, dict) and isinstance(section.get("name"), str):
             yield (key,), kind, section["name"], _without_name(section)
     for key, kind in _LISTS.items():
-        for index, section in enumerate(table.get(key) or []):
+        sections = table.get(key)
+        for index, section in enumerate(sections if isinstance(sections, list) else []):
             if isinstance(section, dict) and isinstance(section.get("name"), str):
                 yield (key, str(index)), kind, section["name"], _without_name(section)
 
@@ -104,7 +107,7 @@ def _without_name(section: dict[str, Any]) -> dict[str, Any]:
 
 def _is_branch(part: object) -> bool:
     """Whether a part of pydantic's location names a union's branch and not a key."""
-    return str(part) in {"Clahe", "literal[False]"}
+    return part == "Clahe"
 
 
 def _expectation(
@@ -116,6 +119,8 @@ def _expectation(
     if problem["type"] == "missing":
         return "this key is missing"
     message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return message
     return f"expected: {message[0].lower()}{message[1:]}".replace(
         "expected: input should", "it should"
     )

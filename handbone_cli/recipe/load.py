@@ -46,7 +46,7 @@ def find_recipe(name: str) -> Path:
         raise HandboneError(
             f"{name}: no such recipe, neither a file nor one that is shipped. {hint}"
         )
-    return path if path.exists() or not shipped.exists() else shipped
+    return path if path.is_file() or not shipped.exists() else shipped
 
 
 def parse_toml(path: Path) -> Table:
@@ -73,6 +73,14 @@ def read_tables(path: Path, origins: Origins, seen: tuple[Path, ...] = ()) -> Ta
     if isinstance(table.get("data"), dict) and isinstance(table["data"].get("root"), str):
         table["data"]["root"] = str((path.parent / table["data"]["root"]).resolve())
     return merge(base, table, origins, str(path))
+
+
+def with_bases(path: Path) -> list[Path]:
+    """A recipe file and every file it names: what it extends, or an ensemble's members."""
+    table = parse_toml(path)
+    named = [*([table["extends"]] if "extends" in table else []), *table.get("members", [])]
+    below = [each for name in named for each in with_bases((path.parent / name).resolve())]
+    return list(dict.fromkeys([path, *below]))
 
 
 def merge(
@@ -109,7 +117,7 @@ def apply_overrides(table: Table, overrides: Sequence[str], origins: Origins) ->
     for text in overrides:
         keys, value = parse_override(text)
         if keys == ("data", "root"):
-            value = str(Path(value).resolve())
+            value = str(Path(str(value)).resolve())
         for key in reversed(keys):
             value = {key: value}
         table = merge(table, value, origins, "--set")

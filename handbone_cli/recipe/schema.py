@@ -122,6 +122,12 @@ class Predict(Section):
     sigma: float = Field(0.3, gt=0, description="of that Gaussian, in windows")
     batch_size: Positive = Field(2, description="windows at a time")
 
+    @model_validator(mode="after")
+    def _windows_leave_no_gap(self) -> Predict:
+        if self.stride > self.window:
+            raise ValueError(f"stride {self.stride} leaves gaps between windows of {self.window}")
+        return self
+
 
 class Tracking(Section):
     """Who hears of a run's figures."""

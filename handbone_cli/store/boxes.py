@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ CORE = 64
 """The box of a class is that of q at or above this ..."""
 MARGIN = 16
 """... grown by this many pixels on every side."""
+BAD_ZIP = (zipfile.BadZipFile, zlib.error)
+"""What a torn .npz raises, beside builtin errors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,13 +97,13 @@ class BoxedProbabilities:
     def load(cls, path: Path) -> BoxedProbabilities:
         """Read what `save` wrote; one sentence if the file is torn."""
         try:
-            with np.load(path, allow_pickle=False) as members:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as members:
                 boxes = members["boxes"]
                 height, width = (int(side) for side in members["size"])
                 crops = tuple(members[f"q{index}"] for index in range(len(boxes)))
         except FileNotFoundError as error:
             raise HandboneError(f"{path}: missing from the store; predict it again.") from error
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, *BAD_ZIP) as error:
             raise HandboneError(
                 f"{path}: not a readable part of a store ({error}); delete it and predict again."
             ) from error

@@ -126,10 +126,11 @@ class StoreWriter:
     def _continue(self, old: Store) -> None:
         same = old.manifest["settings"] == self._manifest["settings"]
         if not same or list(old.class_names) != self._manifest["class_names"]:
+            before, now = old.manifest["settings"], self._manifest["settings"]
             changed = sorted(
                 key
-                for key, value in self._manifest["settings"].items()
-                if old.manifest["settings"].get(key) != value
+                for key in {*before, *now}
+                if (key in before) != (key in now) or before.get(key) != now.get(key)
             )
             raise HandboneError(
                 f"{self.path}: holds a store of another {', '.join(changed) or 'class list'}; "

@@ -93,6 +93,13 @@ class TrainingTable:
         else:
             self._live.update(self._screen())
 
+    def note(self, line: str) -> None:
+        """Something that a person should know."""
+        if self._live is not None:
+            self._live.console.print(line)
+        else:
+            print(line, file=sys.stderr)
+
     def _show(self, now: float) -> None:
         if self._live is not None:
             self._live.update(self._screen())

@@ -18,7 +18,7 @@ from handbone_cli.training.checkpoint import Position, restore_state, save_state
 from handbone_cli.training.schedule import learning_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -41,6 +41,9 @@ class Observer(Protocol):
     def epoch(self, values: dict[str, Any], dice: NDArray[np.float64] | None) -> None:
         """After every epoch; `dice` (C,) where there was a validation."""
 
+    def note(self, line: str) -> None:
+        """Something that a person should know but that does not stop the run."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -58,7 +61,7 @@ class Training:
         best: file of the best weights.
         header: what checkpoints say of themselves (recipe, class names, versions).
         observer: watches.
-        trackers: are told every epoch's figures.
+        trackers: are told every epoch's figures; one that fails is dropped.
     """
 
     recipe: Recipe
@@ -72,7 +75,7 @@ class Training:
     best: Path
     header: dict[str, Any]
     observer: Observer
-    trackers: Sequence[Tracker] = field(default_factory=tuple)
+    trackers: list[Tracker] = field(default_factory=list)
 
 
 def train(job: Training, *, resume: bool = False) -> Position:
@@ -197,8 +200,12 @@ def _report(
         names = job.header["class_names"]
         values["mean_dice"] = float(dice.mean())
         values["dice"] = {n: round(float(d), 5) for n, d in zip(names, dice, strict=True)}
-    for tracker in job.trackers:
-        tracker.log("epoch", values)
+    for tracker in [*job.trackers]:
+        try:
+            tracker.log("epoch", values)
+        except Exception as error:  # noqa: BLE001  a tracker must never stop a run
+            job.trackers.remove(tracker)
+            job.observer.note(f"{type(tracker).__name__} is dropped: {error}")
     job.observer.epoch(values, dice)
 
 

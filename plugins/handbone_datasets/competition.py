@@ -72,9 +72,9 @@ class CompetitionDataset:
         for split, folder in LABELS.items():
             labels = _by_stem(self.root / folder, (".json",))
             samples = {sample.image_id: sample for sample in self.samples(split)}
-            for name in samples.keys() - labels.keys() if labels else ():
+            for name in sorted(samples.keys() - labels.keys()) if labels else ():
                 yield f"{samples[name].path}: the image has no labels."
-            for name in labels.keys() - samples.keys():
+            for name in sorted(labels.keys() - samples.keys()):
                 yield f"{labels[name]}: the labels have no image."
             for name in sorted(samples.keys() & labels.keys()):
                 yield from _label_problems(labels[name], samples[name], self.class_names)
@@ -124,7 +124,7 @@ def _label_problems(path: Path, sample: Sample, class_names: Sequence[str]) -> I
         yield str(error)
         return
     counts = Counter(label for label, _ in annotations)
-    for name in counts.keys() - set(class_names):
+    for name in sorted(counts.keys() - set(class_names)):
         yield f"{path}: '{name}' is no known bone."
     missing = [name for name in class_names if name not in counts]
     if missing:
@@ -153,7 +153,10 @@ def _by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
 def build(options: CompetitionOptions, context: DatasetContext) -> CompetitionDataset:
     """Open the folder that `data.root` names."""
     if context.root is None:
-        raise HandboneError("data.root is missing; it names the folder of the competition's data.")
+        raise HandboneError(
+            "data.root is missing: the folder with train/DCM in it; name it with "
+            "--set data.root=FOLDER."
+        )
     if not context.root.is_dir():
         raise HandboneError(f"{context.root}: no such folder (data.root).")
     return CompetitionDataset(context.root, options.class_names)

@@ -157,7 +157,8 @@ def pixel_contour(outline: NDArray[np.float32], size: int) -> NDArray[np.float32
     contour = max(found, key=len).reshape(-1, 2)
     if len(contour) < 3:
         return None
-    return (contour + low).astype(np.float32)
+    points = np.asarray(contour + low)
+    return points.astype(np.float32)
 
 
 def _inset(points: NDArray[np.float64], distance: float) -> NDArray[np.float64]:

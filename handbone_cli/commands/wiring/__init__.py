@@ -1,0 +1,1 @@
+"""Wiring between stages that several commands share."""

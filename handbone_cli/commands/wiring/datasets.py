@@ -1,0 +1,75 @@
+"""From names on the command line and in manifests to datasets and their images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handbone_cli.errors import HandboneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from handbone_cli.host.interfaces import Dataset, Sample
+    from handbone_cli.host.registry import Registry
+    from handbone_cli.recipe.schema import Recipe
+    from handbone_cli.store.store import Store
+
+
+def dataset_reference(recipe: Recipe) -> dict[str, Any]:
+    """What a manifest says of the dataset that has the truth."""
+    data = recipe.data
+    root = str(data.root) if data.root else None
+    return {"dataset": data.dataset, "root": root, "options": data.dataset_options}
+
+
+def open_reference(reference: Mapping[str, Any], registry: Registry) -> Dataset:
+    """The dataset of a manifest's reference."""
+    from handbone_cli.host.interfaces import DatasetContext
+
+    context = DatasetContext(Path(reference["root"]) if reference["root"] else None)
+    dataset: Dataset = registry.build(
+        "datasets", reference["dataset"], reference["options"], context
+    )
+    return dataset
+
+
+def all_samples(dataset: Dataset) -> list[Sample]:
+    """Both parts of a dataset."""
+    return [*dataset.samples("train"), *dataset.samples("test")]
+
+
+def open_named_dataset(named: str, registry: Registry, overrides: Sequence[str] = ()) -> Dataset:
+    """A dataset by recipe, or by its folder in the competition's layout."""
+    from handbone_cli.data.sources import open_dataset
+    from handbone_cli.recipe.load import find_recipe, load_recipe
+
+    if Path(named).is_dir():
+        return open_reference({"dataset": "competition", "root": named, "options": {}}, registry)
+    try:
+        find_recipe(named)
+    except HandboneError as error:
+        raise HandboneError(f"{named}: neither a folder of data nor a recipe.") from error
+    return open_dataset(load_recipe(named, registry, overrides), registry)
+
+
+def image_reader(store: Store, registry: Registry) -> Callable[[str], NDArray[np.uint8]]:
+    """Image id -> its grey (H, W) uint8, from the file or the dataset it was predicted from."""
+    from handbone_cli.data.images import read_grey
+    from handbone_cli.data.preprocessing import to_uint8
+
+    reference = store.manifest.get("labels")
+    drawn = (
+        {s.image_id: s for s in all_samples(open_reference(reference, registry))}
+        if (reference and any(entry.source is None for entry in store.images.values()))
+        else {}
+    )
+
+    def read(image_id: str) -> NDArray[np.uint8]:
+        source = store.images[image_id].source
+        return to_uint8(read_grey(Path(source)) if source else drawn[image_id].read_image())
+
+    return read

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import types
+from importlib.metadata import entry_points
+
+import pytest
+
+from handbone_cli import hookimpl
+from handbone_cli.errors import HandboneError
+from handbone_cli.host.hookspecs import KINDS
+from handbone_cli.host.interfaces import NoOptions, Options
+from handbone_cli.host.registry import Registry, collect, installed
+
+
+class Point:
+    """An entry point of a distribution that was never installed."""
+
+    def __init__(self, load, distribution="acme", version="1.0"):
+        self.name, self.value, self.load = "models", f"{distribution}_plugin", load
+        self.dist = types.SimpleNamespace(name=distribution, version=version)
+
+
+class WidthOptions(Options):
+    width: int = 3
+    depth: int = 1
+
+
+def build_pair(options, context):
+    return options, context
+
+
+def plugin(register_all, hook="handbone_models"):
+    """A module whose hook calls `register_all(register)`."""
+
+    def implementation(register):
+        register_all(register)
+
+    module = types.ModuleType("acme_plugin")
+    setattr(module, hook, hookimpl(implementation))
+    return module
+
+
+def point(register_all, *distribution, hook="handbone_models"):
+    return Point(lambda: plugin(register_all, hook), *distribution)
+
+
+def registering(*names, **details):
+    def register_all(register):
+        for name in names:
+            register(name, build_pair, **details)
+
+    return register_all
+
+
+GOOD = point(registering("good"), "good_dist")
+
+
+def said(call, *arguments):
+    with pytest.raises(HandboneError) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_first_party_components_found_by_entry_point(kind):
+    registry = installed()
+    components = [registry.get(kind, name) for name in registry.names(kind)]
+    ours = [each for each in components if each.distribution == "handbone"]
+    assert ours
+    for component in ours:
+        assert component.kind == kind
+        assert component.summary
+        assert isinstance(component.factory, str), "nothing is imported before it is built"
+    assert not [broken for broken in registry.broken if broken.distribution == "handbone"]
+
+
+def test_installed_looks_once_and_in_our_group():
+    assert installed() is installed()
+    found = {point.dist.name for point in entry_points(group="handbone")}
+    assert "handbone" in found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_hook_registers_components_of_its_kind(kind):
+    registry = collect([point(registering("thing"), "acme", "2.1", hook=f"handbone_{kind}")])
+    assert {k: registry.names(k) for k in KINDS} == {
+        k: ["thing"] if k == kind else [] for k in KINDS
+    }
+    component = registry.get(kind, "thing")
+    assert (component.kind, component.distribution, component.version) == (kind, "acme", "2.1")
+
+
+def test_every_hook_is_called_once():
+    calls = []
+    collect([point(calls.append), GOOD, point(registering("other"))])
+    assert len(calls) == 1
+
+
+def test_a_name_that_is_taken_names_both_distributions():
+    points = [point(registering("net"), "first", "1.2"), point(registering("net"), "second", "3.4")]
+    assert said(collect, points) == (
+        "models 'net' is registered twice, by first 1.2 and by second 3.4; uninstall one of them."
+    )
+
+
+def test_one_name_may_stand_for_two_kinds():
+    points = [
+        point(registering("scale"), "first", hook="handbone_tta"),
+        point(registering("scale"), "second", hook="handbone_losses"),
+    ]
+    registry = collect(points)
+    assert (registry.names("tta"), registry.names("losses")) == (["scale"], ["scale"])
+
+
+@pytest.mark.parametrize(
+    "name", ["UNet", "u-net", "2net", "_net", "net_", "net__b", "", "n\u00e9t"]
+)
+def test_a_name_is_lower_snake(name):
+    assert said(collect, [point(registering(name))]) == (
+        f"acme registers models '{name}': a name must be lower_snake."
+    )
+
+
+@pytest.mark.parametrize("name", ["nnunet", "hrnet_w48", "u2"])
+def test_lower_snake_names_are_taken(name):
+    assert collect([point(registering(name))]).names("models") == [name]
+
+
+def test_a_broken_import_is_noted_and_takes_no_other_down():
+    def load():
+        raise ImportError("No module named 'acme_missing'")
+
+    registry = collect([Point(load, "acme"), GOOD])
+    assert registry.names("models") == ["good"]
+    (broken,) = registry.broken
+    assert (broken.distribution, broken.entry_point) == ("acme", "acme_plugin")
+    assert broken.reason == "ImportError: No module named 'acme_missing'"
+    assert said(registry.get, "models", "godo") == (
+        "no models plugin is named 'godo'. Did you mean 'good'? Known: good. "
+        "(acme could not be loaded: ImportError: No module named 'acme_missing')"
+    )
+
+
+def test_a_hook_that_raises_is_noted_and_keeps_what_it_registered():
+    def register_all(register):
+        register("early", build_pair)
+        raise ZeroDivisionError("oops")
+
+    registry = collect([point(register_all), GOOD])
+    assert registry.names("models") == ["early", "good"]
+    assert [(b.distribution, b.entry_point, b.reason) for b in registry.broken] == [
+        ("acme", "handbone_models", "ZeroDivisionError: oops")
+    ]
+
+
+def test_a_misspelt_hook_is_noted_with_the_nearest():
+    registry = collect([point(registering("x"), hook="handbone_model"), GOOD])
+    assert registry.names("models") == ["good"]
+    (broken,) = registry.broken
+    assert broken.reason.startswith(
+        "AttributeError: no hook is named 'handbone_model'. Did you mean 'handbone_models'?"
+    )
+
+
+def test_a_hook_with_other_arguments_is_noted():
+    module = types.ModuleType("acme_plugin")
+    module.handbone_models = hookimpl(lambda registry: None)
+    registry = collect([Point(lambda: module), GOOD])
+    assert registry.names("models") == ["good"]
+    (broken,) = registry.broken
+    assert broken.reason.startswith("PluginValidationError: ")
+
+
+def test_an_entry_point_without_a_distribution():
+    nameless = point(registering("net"))
+    nameless.dist = None
+    component = collect([nameless]).get("models", "net")
+    assert (component.distribution, component.version) == ("unknown", "?")
+
+
+def test_an_unknown_name_in_an_empty_registry():
+    assert said(Registry().get, "models", "x") == "no models plugin is named 'x'. None is known."
+
+
+def test_building_gives_the_factory_checked_options_and_the_context():
+    registry = collect([point(registering("net", options=WidthOptions))])
+    context = object()
+    options, given = registry.build("models", "net", {"width": "5"}, context)
+    assert options == WidthOptions(width=5, depth=1)
+    assert given is context
+
+
+def test_paths_are_imported_when_first_used():
+    def register_all(register):
+        register("net", "fractions:Fraction", options="handbone_cli.host.interfaces:NoOptions")
+        register("plain", "fractions:Fraction")
+
+    registry = collect([point(register_all)])
+    for name in ("net", "plain"):
+        assert registry.get("models", name).options_type() is NoOptions
+        assert registry.get("models", name).builder().__name__ == "Fraction"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"widht": 3},
+            (
+                "models 'net', option 'widht': Extra inputs are not permitted. "
+                "Did you mean 'width'? Known: depth, width."
+            ),
+        ),
+        ({"width": 1.5}, "models 'net', option 'width': Input should be a valid integer"),
+    ],
+)
+def test_wrong_options_are_one_sentence(options, message):
+    registry = collect([point(registering("net", options=WidthOptions))])
+    text = said(registry.build, "models", "net", options, None)
+    assert text.startswith(message)
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("acme_missing:build", "No module named 'acme_missing'"),
+        ("fractions:build", "module 'fractions' has no attribute 'build'"),
+    ],
+)
+def test_a_path_that_leads_nowhere_names_the_distribution(path, reason):
+    registry = collect([point(lambda register: register("net", path))])
+    assert said(registry.build, "models", "net", {}, None) == (
+        f"models 'net' of acme 1.0 cannot be loaded from '{path}': {reason}. "
+        "Reinstall or remove that distribution."
+    )

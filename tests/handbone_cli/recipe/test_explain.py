@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import pytest
+
+from handbone_cli.errors import RecipeError
+from handbone_cli.host.registry import installed
+from handbone_cli.recipe.load import load_recipe
+from handbone_cli.recipe.schema import Train
+
+LEAST = 'name = "least"\n[model]\nname = "nnunet"\n[loss]\nname = "dice"\n'
+SECTIONS = (
+    "augment, data, extends, loss, model, name, optimizer, postprocess, predict, scheduler, "
+    "seed, tracking, train, tta"
+)
+
+
+@pytest.fixture
+def problems(tmp_path):
+    """What is wrong with LEAST under some text and overrides, and where the recipe lies."""
+
+    def problems(text="", *overrides):
+        path = tmp_path / "recipe.toml"
+        path.write_text(LEAST + text)
+        with pytest.raises(RecipeError) as caught:
+            load_recipe(str(path), installed(), overrides)
+        return [line.replace(f"{path}: ", "FILE: ") for line in caught.value.problems]
+
+    return problems
+
+
+def test_all_mistakes_at_once_with_file_key_value_and_nearest_name(problems):
+    text = "[train]\nepoch = 5\nbatch_size = 0\n[data]\ndataset = 'generatd'\n"
+    names = ", ".join(installed().names("datasets"))
+    assert problems(text) == [
+        "FILE: train.batch_size = 0: it should be greater than or equal to 1.",
+        (
+            "FILE: train.epoch = 5: there is no such key. Did you mean 'epochs'? "
+            f"Known: {', '.join(sorted(Train.model_fields))}."
+        ),
+        (
+            "FILE: data.dataset = 'generatd': no datasets plugin is named 'generatd'. "
+            f"Did you mean 'generated'? Known: {names}."
+        ),
+    ]
+
+
+def test_each_mistake_names_the_file_it_stands_in(tmp_path):
+    (tmp_path / "base.toml").write_text(LEAST + "[train]\nepochs = 0\n")
+    (tmp_path / "child.toml").write_text("extends = 'base.toml'\n[optimizer]\nlr = 0\n")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(str(tmp_path / "child.toml"), installed(), ["seed=-1"])
+    assert sorted(line.split(" = ")[0] for line in caught.value.problems) == sorted(
+        [
+            "--set: seed",
+            f"{tmp_path / 'base.toml'}: train.epochs",
+            f"{tmp_path / 'child.toml'}: optimizer.lr",
+        ]
+    )
+
+
+def test_an_unknown_section_and_a_missing_one(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text("name = 'x'\n[modle]\nname = 'nnunet'\n[loss]\nname = 'dice'\n")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(str(path), installed())
+    assert caught.value.problems == [
+        f"{path}: model: this key is missing.",
+        f"{path}: modle: there is no such key. Did you mean 'model'? Known: {SECTIONS}.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "place", "kind", "nearest"),
+    [
+        ("model.name=nnunt", "model.name = 'nnunt'", "models", "nnunet"),
+        ("loss.name=dize", "loss.name = 'dize'", "losses", "dice"),
+        ("data.dataset=competitoin", "data.dataset = 'competitoin'", "datasets", "competition"),
+        ("data.loader=tortch", "data.loader = 'tortch'", "loaders", "torch"),
+        ("tta=[{name='hflp'}]", "tta.0.name = 'hflp'", "tta", "hflip"),
+        (
+            "postprocess=[{name='remove_smal'}]",
+            "postprocess.0.name = 'remove_smal'",
+            "postprocessors",
+            "remove_small",
+        ),
+        ("tracking.trackers=['jsnl']", "tracking.trackers = ['jsnl']", "trackers", "jsonl"),
+    ],
+)
+def test_an_unknown_plugin_of_any_kind_gets_the_nearest(problems, override, place, kind, nearest):
+    name = place.split("'")[1]
+    known = ", ".join(installed().names(kind))
+    assert problems("", override) == [
+        (
+            f"--set: {place}: no {kind} plugin is named '{name}'. "
+            f"Did you mean '{nearest}'? Known: {known}."
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        (
+            "model.featuers=[1, 2]",
+            (
+                "model.featuers = [1, 2]: there is no such key. Did you mean 'features'? "
+                "Known: convs_per_stage, features, norm."
+            ),
+        ),
+        ("model.norm=layer", "model.norm = 'layer': it should be 'instance' or 'batch'."),
+        (
+            "tta=[{name='hflip'}, {name='rot90', turns=4}]",
+            "tta.1.turns = 4: it should be 1, 2 or 3.",
+        ),
+        ("tta=[{name='scale'}]", "tta.0.factor: this key is missing."),
+    ],
+)
+def test_options_are_checked_by_their_plugin(problems, override, line):
+    assert problems("", override) == [f"--set: {line}"]
+
+
+def test_keys_beside_data_belong_to_the_dataset(problems, tmp_path):
+    text = "[data]\ndataset = 'generated'\npeople = 3\n"
+    (tmp_path / "good.toml").write_text(LEAST + text)
+    recipe = load_recipe(str(tmp_path / "good.toml"), installed())
+    assert recipe.data.dataset_options == {"people": 3}
+    assert problems(text, "data.people=0") == [
+        "--set: data.people = 0: it should be greater than or equal to 1."
+    ]
+    (line,) = problems(text, "data.ptach=64")
+    assert line.startswith("--set: data.ptach = 64: there is no such key. Did you mean 'patch'? ")
+    assert "people" in line
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        (
+            "data.clahe.clip_limt=2",
+            (
+                "data.clahe.clip_limt = 2: there is no such key. Did you mean 'clip_limit'? "
+                "Known: clip_limit, tiles."
+            ),
+        ),
+        (
+            "data.clahe=true",
+            "data.clahe = True: it should be a valid dictionary or instance of Clahe.",
+        ),
+        ("data.fold=7", "data: fold 7 is out of range: folds = 5."),
+        ("train=5", "train = 5: it should be a valid dictionary or instance of Train."),
+        ("data=5", "data = 5: it should be a valid dictionary or instance of Data."),
+        ("tta=5", "tta = 5: it should be a valid tuple."),
+        ("tta=[5]", "tta.0 = 5: it should be a valid dictionary or instance of ComponentSection."),
+        ("model.name=5", "model.name = 5: it should be a valid string."),
+        ("tracking=5", "tracking = 5: it should be a valid dictionary or instance of Tracking."),
+    ],
+)
+def test_one_mistake_is_one_line_whatever_its_type(problems, override, line):
+    assert problems("", override) == [f"--set: {line}"]

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from handbone_cli.errors import HandboneError, RecipeError
+from handbone_cli.host.registry import installed
+from handbone_cli.recipe import load
+from handbone_cli.recipe.ensemble import is_ensemble, load_ensemble
+
+SHIPPED = Path(__file__).parents[3] / "recipes"
+RECIPES = sorted(path.relative_to(SHIPPED).as_posix() for path in SHIPPED.rglob("*.toml"))
+LEAST = 'name = "least"\n[model]\nname = "nnunet"\n[loss]\nname = "dice"\n'
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="recipe.toml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    return write
+
+
+def read(path, *overrides):
+    return load.load_recipe(str(path), installed(), overrides)
+
+
+def test_there_are_shipped_recipes_of_both_sorts():
+    sorts = [is_ensemble(SHIPPED / name) for name in RECIPES]
+    assert True in sorts
+    assert False in sorts
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_shipped_recipe_is_valid_and_comes_back_from_its_toml(name, write):
+    if is_ensemble(SHIPPED / name):
+        recipes = [recipe for _, recipe in load_ensemble(str(SHIPPED / name), installed()).members]
+    else:
+        recipes = [read(SHIPPED / name)]
+    for recipe in recipes:
+        assert read(write(load.to_toml(recipe))) == recipe
+        assert load.from_table(load.to_table(recipe), installed(), "run") == recipe
+
+
+def test_a_shipped_recipe_by_its_bare_name():
+    assert load.find_recipe("ensembles/winners") == load.shipped_folder() / "ensembles/winners.toml"
+    assert read("quickstart").name == "quickstart"
+
+
+def test_a_folder_does_not_hide_a_shipped_recipe(tmp_path, monkeypatch):
+    (tmp_path / "quickstart").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load.find_recipe("quickstart") == load.shipped_folder() / "quickstart.toml"
+
+
+def test_an_unknown_recipe_gets_the_nearest_name():
+    with pytest.raises(HandboneError) as caught:
+        load.find_recipe("quickstrat")
+    known = ", ".join(sorted(name.removesuffix(".toml") for name in RECIPES))
+    assert str(caught.value) == (
+        "quickstrat: no such recipe, neither a file nor one that is shipped. "
+        f"Did you mean 'quickstart'? Known: {known}."
+    )
+
+
+def test_a_missing_file_and_a_file_that_is_no_toml(tmp_path, write):
+    with pytest.raises(HandboneError) as caught:
+        read(tmp_path / "none.toml")
+    assert str(caught.value) == (
+        f"{tmp_path / 'none.toml'}: no such file or folder; expected a TOML file."
+    )
+    broken = write("name = \n")
+    with pytest.raises(HandboneError, match=r"recipe\.toml: not TOML: Invalid value \(at line 1"):
+        read(broken)
+
+
+def test_root_is_relative_to_the_recipe_that_names_it(tmp_path, write):
+    write("[data]\nroot = '../images'\n" + "[train]\nepochs = 3\n", "deep/base.toml")
+    child = write("extends = 'deep/base.toml'\n" + LEAST)
+    assert read(child).data.root == tmp_path / "images"
+
+
+@pytest.mark.parametrize("value", ["images", "2024"])
+def test_root_of_set_is_relative_to_the_working_folder(tmp_path, monkeypatch, write, value):
+    monkeypatch.chdir(tmp_path)
+    recipe = read(write(LEAST, "deep/recipe.toml"), f"data.root={value}")
+    assert recipe.data.root == tmp_path / value
+
+
+def test_a_child_overrides_key_by_key_and_keeps_the_rest(write):
+    write(
+        'name = "base"\n[model]\nname = "nnunet"\nfeatures = [4, 8]\n[loss]\nname = "dice"\n'
+        '[train]\nepochs = 3\nbatch_size = 7\n[[tta]]\nname = "hflip"\n[[tta]]\nname = "vflip"\n',
+        "base.toml",
+    )
+    child = read(
+        write(
+            'extends = "base.toml"\nname = "child"\n[train]\nepochs = 5\n[model]\nnorm = "batch"\n'
+            '[[tta]]\nname = "rot90"\n'
+        )
+    )
+    assert (child.name, child.train.epochs, child.train.batch_size) == ("child", 5, 7)
+    assert child.model.options == {"features": [4, 8], "norm": "batch"}
+    assert [each.name for each in child.tta] == ["rot90"]
+
+
+def test_a_model_of_another_name_starts_afresh(write):
+    base = LEAST.replace('"nnunet"', '"nnunet"\nfeatures = [4, 8]')
+    write(base, "base.toml")
+    child = write('extends = "base.toml"\n[model]\nname = "hrnet"\nwidth = 18\n')
+    assert read(child).model.options == {"width": 18}
+    assert read(child, "model.name=nnunet").model.options == {}
+    assert read(child, "model.name=hrnet").model.options == {"width": 18}
+
+
+def test_grandparents_count(write):
+    write(LEAST + "[train]\nepochs = 1\nbatch_size = 1\nval_every = 1\n", "a.toml")
+    write("extends = 'a.toml'\n[train]\nepochs = 2\nbatch_size = 2\n", "b.toml")
+    train = read(write("extends = 'b.toml'\n[train]\nepochs = 3\n", "c.toml")).train
+    assert (train.epochs, train.batch_size, train.val_every) == (3, 2, 1)
+
+
+def test_a_circle_is_refused(write):
+    first = write("extends = 'b.toml'\n", "a.toml")
+    second = write("extends = 'a.toml'\n", "b.toml")
+    with pytest.raises(HandboneError) as caught:
+        read(first)
+    assert str(caught.value).startswith(str(second.parent))
+    assert str(caught.value).endswith(
+        "recipes extend each other in a circle: a.toml -> b.toml -> a.toml."
+    )
+
+
+def test_a_missing_parent_is_named(write):
+    path = write("extends = 'none.toml'\n")
+    with pytest.raises(HandboneError) as caught:
+        read(path)
+    assert str(caught.value) == (
+        f"{path.parent / 'none.toml'}: no such file or folder; "
+        f"expected the recipe that {path} extends."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("train.epochs=5", (("train", "epochs"), 5)),
+        ("a . b = 1.5", (("a", "b"), 1.5)),
+        ("model.name=hrnet", (("model", "name"), "hrnet")),
+        ("x=true", (("x",), True)),
+        ("x=[1, 2]", (("x",), [1, 2])),
+        ("x={ a = 1 }", (("x",), {"a": 1})),
+        ("x=a=b", (("x",), "a=b")),
+        ("x=", (("x",), "")),
+    ],
+)
+def test_the_value_of_set_is_toml_or_a_bare_word(text, expected):
+    assert load.parse_override(text) == expected
+
+
+@pytest.mark.parametrize("text", ["train.epochs", "=5", "train..epochs=5"])
+def test_set_without_a_key_or_value(text):
+    with pytest.raises(HandboneError) as caught:
+        load.parse_override(text)
+    assert str(caught.value) == f"--set {text}: expected KEY=VALUE, for example train.epochs=5."
+
+
+def test_set_goes_through_the_same_schema(write):
+    path = write(LEAST + "[train]\nepochs = 3\nbatch_size = 7\n")
+    train = read(path, "train.epochs=4", "train.epochs=5").train
+    assert (train.epochs, train.batch_size) == (5, 7)
+    with pytest.raises(RecipeError) as caught:
+        read(path, "train.epochs=many", "train.batch_size=0")
+    assert caught.value.problems == [
+        (
+            "--set: train.epochs = 'many': it should be a valid integer, "
+            "unable to parse string as an integer."
+        ),
+        "--set: train.batch_size = 0: it should be greater than or equal to 1.",
+    ]
+
+
+def test_without_empty_values_in_the_table(write):
+    table = load.to_table(read(write(LEAST)))
+    assert "root" not in table["data"]
+    assert table["model"] == {"name": "nnunet"}

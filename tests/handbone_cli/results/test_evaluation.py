@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from handbone_cli.errors import HandboneError
+from handbone_cli.masks import PackedMask
+from handbone_cli.results.evaluation import Evaluation, evaluate
+
+NAMES = ["Radius", "Ulna"]
+
+
+class Masks:
+    class_names = NAMES
+
+    def __init__(self, planes, people=None):
+        self.planes, self.image_ids, self.people = planes, list(planes), people or {}
+
+    def mask(self, image_id, size=None):
+        return PackedMask.from_dense(np.array(self.planes[image_id], bool)[:, None, :])
+
+    def person(self, image_id):
+        return self.people.get(image_id, image_id)
+
+    def has(self, image_id):
+        return image_id in self.planes
+
+
+PREDICTED = Masks({"a": [[1, 1, 0, 0], [0, 0, 0, 0]], "b": [[1, 1, 1, 1]] * 2, "c": [[0] * 4] * 2},
+                  {"a": "p", "b": "q"})  # fmt: skip
+TRUTH = Masks({"b": [[1, 1, 1, 0], [0, 0, 0, 0]], "a": [[1, 0, 0, 1], [0, 0, 0, 0]]})
+
+
+def test_dice_of_the_labelled_images():
+    reports = []
+    result = evaluate(PREDICTED, TRUTH, lambda *progress: reports.append(progress))
+    assert reports == [(1, 2), (2, 2)]
+    assert result.image_ids == ["a", "b"]
+    assert result.dice == pytest.approx(np.array([[0.5, 1.0], [6 / 7, 0.0]]))
+    assert result.mean == pytest.approx((0.5 + 1 + 6 / 7) / 4)
+    assert result.per_class.tolist() == pytest.approx([(0.5 + 6 / 7) / 2, 0.5])
+    assert result.worst_class == ("Ulna", 0.5)
+    means = np.array([0.75, 3 / 7])
+    assert result.standard_error == pytest.approx(np.std(means, ddof=1) / np.sqrt(2))
+
+
+def test_the_summary_of_one_person_has_no_error():
+    result = Evaluation(["a"], ["p"], NAMES, np.array([[0.5, 1.0]]))
+    assert result.summary() == {
+        "mean_dice": 0.75,
+        "standard_error": None,
+        "images": 1,
+        "people": 1,
+        "per_class": {"Radius": 0.5, "Ulna": 1.0},
+        "per_image": {"a": 0.75},
+    }
+
+
+def test_the_csv(tmp_path):
+    evaluate(PREDICTED, TRUTH, lambda *_: None).write_csv(tmp_path / "dice.csv")
+    assert (tmp_path / "dice.csv").read_text() == (
+        "image_id,person,mean,Radius,Ulna\n"
+        "a,p,0.750000,0.500000,1.000000\n"
+        "b,q,0.428571,0.857143,0.000000\n"
+    )
+
+
+def test_no_labels_and_other_sizes():
+    with pytest.raises(HandboneError, match="none of the 3 images has labels; name the labels"):
+        evaluate(PREDICTED, Masks({}), lambda *_: None)
+    with pytest.raises(HandboneError, match=r"a: the masks are \(1, 4\), the labels \(1, 3\) px"):
+        evaluate(PREDICTED, Masks({"a": [[0] * 3] * 2}), lambda *_: None)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import io
+import re
+import sys
+
+from handbone_cli.terminal import progress as module
+from handbone_cli.terminal.progress import progress, say
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_plain_lines_where_nobody_watches(capsys, monkeypatch):
+    with progress("Predicting") as report:
+        report(1, 3)
+        monkeypatch.setattr(module, "PLAIN_EVERY", 0.0)
+        report(2, 3, "Dice 0.97")
+        report(3, 3)
+    say("done")
+    lines = re.sub(r"\d+(\.\d)? s", "N s", capsys.readouterr().err).splitlines()
+    assert lines == [
+        "Predicting: 2/3 images, N s left, Dice 0.97",
+        "Predicting: 3/3 images in N s",
+        "done",
+    ]
+
+
+def test_a_bar_in_a_terminal(monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with progress("Drawing", "hands") as report:
+        report(3, 4, "Dice 0.97")
+        report(4, 4, "Dice 0.98")
+    assert "Drawing" in screen.getvalue()
+    assert "4/4" in screen.getvalue()
+    assert "hands/s" in screen.getvalue()

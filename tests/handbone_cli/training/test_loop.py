@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import signal
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from handbone_cli.errors import HandboneError, InterruptedRunError
+from handbone_cli.networks.weights import load_tensors
+from handbone_cli.networks.wrapper import Segmenter
+from handbone_cli.recipe.load import to_table
+from handbone_cli.recipe.schema import Recipe
+from handbone_cli.training.loop import Training, supervise, train
+from handbone_cli.training.validation import Scored
+
+STEPS = 3
+
+
+class Batches:
+    """Batches that follow from (epoch, step), as a loader's do."""
+
+    def __len__(self):
+        return STEPS
+
+    def epoch(self, number, start=0):
+        for step in range(start, STEPS):
+            draw = torch.Generator().manual_seed(100 * number + step)
+            images = torch.rand(2, 1, 8, 8, generator=draw)
+            yield images, (images[:, 0, ..., None] > 0.5).to(torch.uint8)
+
+
+class Watcher:
+    """Notes what it is told and may press Ctrl-C at one (epoch, step)."""
+
+    def __init__(self, stop=None, stop_validating=None):
+        self.stop, self.stop_validating, self.steps, self.epochs = stop, stop_validating, [], []
+
+    def step(self, position, steps, loss, images):
+        self.steps.append((position.epoch, position.step))
+        if self.steps[-1] == self.stop:
+            signal.raise_signal(signal.SIGINT)
+
+    def validating(self, done):
+        if self.stop_validating == len(self.epochs):
+            signal.raise_signal(signal.SIGINT)
+
+    def epoch(self, values, dice):
+        self.epochs.append(values)
+
+
+class Tracker:
+    def __init__(self):
+        self.lines = []
+
+    def log(self, event, values):
+        self.lines.append((event, dict(values)))
+
+
+def recipe(**train_keys):
+    return Recipe.model_validate({
+        "name": "r", "model": {"name": "m"}, "loss": {"name": "l"}, "optimizer": {"lr": 0.05},
+        "scheduler": {"warmup_epochs": 1},
+        "train": {"epochs": 4, "early_stopping": 0, "clip_norm": 1.0, **train_keys},
+    })  # fmt: skip
+
+
+def network():
+    torch.manual_seed(1)
+    core = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Dropout(0.2), nn.Conv2d(4, 1, 1)
+    )
+    return Segmenter(core, 1, 1)
+
+
+def loss_of(logits, labels):
+    target = labels.permute(0, 3, 1, 2).float()
+    return nn.functional.binary_cross_entropy_with_logits(logits, target)
+
+
+def job(folder, watcher=None, scores=None, loss=loss_of, setting=None):
+    setting = setting or recipe()
+    scores = iter(scores) if scores is not None else None
+
+    def validate():
+        yield Scored("a", np.array([next(scores)]))
+
+    return Training(
+        recipe=setting,
+        model=network(),
+        loss=loss,
+        loader=Batches(),
+        validate=validate if scores is not None else None,
+        device=torch.device("cpu"),
+        precision=torch.float32,
+        last=folder / "last.safetensors",
+        best=folder / "best.safetensors",
+        header={"recipe": to_table(setting), "class_names": ["bone"]},
+        observer=watcher or Watcher(),
+        trackers=[Tracker()],
+    )
+
+
+def weights(path):
+    return load_tensors(path)[0]
+
+
+@pytest.mark.parametrize("stop", [(0, 1), (1, 2), (2, 3), (3, 3)])
+def test_a_stopped_run_continues_bit_for_bit(tmp_path, stop):
+    whole = job(tmp_path / "whole", scores=(0.1, 0.4, 0.3, 0.5))
+    final = train(whole)
+    torch.manual_seed(999)  # a new process knows nothing of the old one's streams
+    scores = iter((0.1, 0.4, 0.3, 0.5))
+    watcher = Watcher(stop)
+    with pytest.raises(InterruptedRunError) as caught:
+        train(job(tmp_path / "cut", watcher, scores))
+    assert str(caught.value) == (
+        f"stopped; {tmp_path / 'cut' / 'last.safetensors'} holds the run: continue with "
+        f"`hb train --resume {tmp_path / 'cut'}`."
+    )
+    assert watcher.steps[-1] == stop
+    rest = Watcher()
+    again = train(job(tmp_path / "cut", rest, scores), resume=True)
+    assert watcher.steps + rest.steps == [(e, s) for e in range(4) for s in range(1, STEPS + 1)]
+    assert again == final
+    for name in ("last.safetensors", "best.safetensors"):
+        expected, got = weights(tmp_path / "whole" / name), weights(tmp_path / "cut" / name)
+        assert expected.keys() == got.keys()
+        assert all(torch.equal(expected[key], got[key]) for key in expected), name
+
+
+def test_a_stop_while_validating(tmp_path):
+    whole = train(job(tmp_path / "whole", scores=(0.1, 0.4, 0.3, 0.5)))
+    with pytest.raises(InterruptedRunError):
+        train(job(tmp_path / "cut", Watcher(stop_validating=1), scores=(0.1, 0.4)))
+    again = train(job(tmp_path / "cut", scores=(0.4, 0.3, 0.5)), resume=True)
+    assert again == whole
+    old, new = (weights(tmp_path / name / "last.safetensors") for name in ("whole", "cut"))
+    assert all(torch.equal(old[key], new[key]) for key in old)
+
+
+def test_the_signal_handlers_are_given_back(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    train(job(tmp_path))
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_early_stopping_keeps_the_best(tmp_path):
+    watcher = Watcher()
+    setting = recipe(epochs=9, early_stopping=2)
+    this = job(tmp_path, watcher, (0.2, 0.6, 0.5, 0.6, 0.9), setting=setting)
+    final = train(this)
+    assert (final.epoch, final.best_epoch, final.best_dice, final.stale) == (4, 2, 0.6, 2)
+    assert final.history == [0.2, 0.6, 0.5, 0.6]
+    assert [values["epoch"] for values in watcher.epochs] == [1, 2, 3, 4]
+    header = load_tensors(tmp_path / "best.safetensors")[1]
+    assert (header["epoch"], header["dice"]) == (2, 0.6)
+    assert train(this, resume=True).epoch == 4
+
+
+def test_validations_every_so_many_epochs_and_last(tmp_path):
+    watcher = Watcher()
+    train(job(tmp_path, watcher, (0.2, 0.6), setting=recipe(epochs=4, val_every=3)))
+    assert ["mean_dice" in values for values in watcher.epochs] == [False, False, True, True]
+
+
+def test_without_people_left_out_the_last_weights_are_the_best(tmp_path):
+    final = train(job(tmp_path))
+    assert (final.best_epoch, final.best_dice) == (0, -1.0)
+    best, last = weights(tmp_path / "best.safetensors"), weights(tmp_path / "last.safetensors")
+    assert all(torch.equal(best[name], last[f"model/{name}"]) for name in best)
+
+
+def test_a_loss_that_is_no_number(tmp_path):
+    def loss(logits, labels):
+        return logits.mean() * float("nan")
+
+    with pytest.raises(HandboneError, match=r"the loss is nan in epoch 1, step 1; lower optimizer"):
+        train(job(tmp_path, loss=loss))
+    assert not (tmp_path / "last.safetensors").exists()
+
+
+def test_auxiliary_outputs_weigh_half_of_the_one_before():
+    def loss(logits, labels):
+        return logits.sum()
+
+    outputs = [torch.tensor(8.0), torch.tensor(4.0), torch.tensor(2.0)]
+    assert supervise(loss, outputs, None).item() == pytest.approx((8 + 2 + 0.5) / 1.75)
+    assert supervise(loss, outputs[0], None).item() == 8
+
+
+def test_trackers_hear_every_epoch(tmp_path):
+    this = job(tmp_path, scores=(0.1, 0.4, 0.3, 0.5))
+    train(this)
+    lines = this.trackers[0].lines
+    assert [(event, values["epoch"]) for event, values in lines] == [
+        ("epoch", e + 1) for e in range(4)
+    ]
+    assert lines[1][1]["mean_dice"] == 0.4
+    assert lines[1][1]["dice"] == {"bone": 0.4}
+    assert lines[0][1]["loss"] > lines[3][1]["loss"] > 0
+
+
+def test_half_precision_on_the_cpu(tmp_path):
+    from dataclasses import replace
+
+    watcher = Watcher()
+    train(replace(job(tmp_path, watcher), precision=torch.bfloat16))
+    assert all(np.isfinite(values["loss"]) for values in watcher.epochs)

@@ -1,0 +1,141 @@
+"""What README.md shows is true: commands, options, recipes and the plugin."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from handbone_cli.cli import hb
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def command_lines():
+    shell = [line.strip() for block in blocks("sh") for line in block.splitlines()]
+    console = [
+        line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines()
+    ]
+    return [line for line in [*shell, *console] if line.startswith("hb ")]
+
+
+def parse(line):
+    """Resolve the command as `hb` would, and parse its options; nothing is run."""
+    words = shlex.split(line, comments=True)[1:]
+    command, path = hb, "hb"
+    context = click.Context(hb, info_name="hb")
+    while isinstance(command, click.Group):
+        name, command, words = command.resolve_command(context, words)
+        path = f"{path} {name}"
+        context = click.Context(command, info_name=name, parent=context)
+    return command.make_context(path, list(words))
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_commands_and_options_exist(line):
+    parse(line)
+
+
+def test_the_walk_has_ten_commands():
+    walk = next(block for block in blocks("sh") if "# 10" in block)
+    lines = [line for line in walk.splitlines() if line.strip().startswith("hb ")]
+    assert [line.rsplit("#", 1)[1].strip() for line in lines] == [str(n) for n in range(1, 11)]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("hb train quickstart --no-such-option 1", "No such option"),
+        ("hb ensemble optimise a b -o c.toml", "No such command"),
+        ("hb predict runs/first -i val", "Missing option"),
+        ("hb evaluate", "Missing argument"),
+    ],
+)
+def test_the_check_sees_what_is_wrong(line, expected):
+    with pytest.raises(click.UsageError) as raised:
+        parse(line)
+    assert expected in raised.value.format_message()
+
+
+def test_recipes_named_in_the_text_are_shipped():
+    from handbone_cli.recipe.load import find_recipe
+
+    named = {parse(line).params.get("recipe") for line in command_lines()} - {None}
+    flat = {each for name in named for each in ([name] if isinstance(name, str) else name)}
+    shipped = {name for name in flat if not name.endswith(".toml")}
+    assert {"nnunet", "hrnet_w48", "quickstart", "ensembles/winners"} <= shipped
+    for name in shipped:
+        assert find_recipe(name).is_file()
+
+
+def test_the_recipe_is_valid(tmp_path):
+    from handbone_cli.host.registry import installed
+    from handbone_cli.recipe.load import load_recipe
+
+    text = next(block for block in blocks("toml") if "[model]" in block)
+    path = tmp_path / "first.toml"
+    path.write_text(text, encoding="utf-8")
+    recipe = load_recipe(str(path), installed())
+    assert recipe.name == "first"
+    assert recipe.data.root == tmp_path / "data"
+    lines = text.replace("# resize", "resize")
+    path.write_text(lines, encoding="utf-8")
+    assert load_recipe(str(path), installed()).data.resize == 512
+
+
+BAD = """
+name = "first"
+[model]
+name = "nnunett"
+[loss]
+name = "dice"
+smoth = 2
+[train]
+epochs = "ten"
+batchsize = 4
+"""
+
+
+def test_the_mistakes_are_reported_as_shown(tmp_path, monkeypatch, capsys):
+    from handbone_cli.cli import run
+
+    monkeypatch.chdir(tmp_path)
+    Path("bad.toml").write_text(BAD, encoding="utf-8")
+    assert run(["recipes", "validate", "bad.toml"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    (block,) = blocks("console")
+    shown = block.split("$ hb ")[1].splitlines()[1:]
+    assert len(shown) == len(said)
+    for line, whole in zip(shown, said, strict=True):
+        assert whole.startswith(line.removesuffix("..."))
+
+
+def test_the_plugin_is_the_example():
+    example = ROOT / "plugins" / "example"
+    tutorial = (example / "README.md").read_text(encoding="utf-8")
+    (code,) = blocks("python")
+    assert f"```python\n{code}```" in tutorial
+    assert len([line for line in code.splitlines() if line.strip()]) <= 20
+    entry_point = next(block for block in blocks("toml") if "entry-points" in block)
+    assert entry_point in (example / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def test_folders_in_the_map_exist():
+    section = README.split("## Where everything is")[1].split("\n## ")[0]
+    folders = re.findall(r"^\| `(\w+)/` \|", section, re.MULTILINE)
+    assert len(folders) > 5
+    assert [name for name in folders if not (ROOT / "handbone_cli" / name).is_dir()] == []
+
+
+def test_links_lead_somewhere():
+    targets = re.findall(r"(?<!!)\[[^\]]*\]\(([^)#:]+)\)", README)
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
