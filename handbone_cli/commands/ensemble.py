@@ -60,6 +60,8 @@ def optimize(
             opened, truth, per_class=per_class, allow_seen=allow_seen, seed=seed, report=report
         )
     document.save(decision, output)
+    if not decision.postprocess and any(s.manifest["settings"].get("postprocess") for s in opened):
+        click.echo("the members' post-processing differs, so none is applied", err=True)
     show(decision, choice)
     click.echo(str(output))
 

@@ -89,6 +89,7 @@ def fill_store(
     from handbone_cli.commands.wiring.prediction import build_predictor, load_model, weights_file
     from handbone_cli.data.sources import SPLITS, dataset_split, from_files
     from handbone_cli.errors import HandboneError, UnreadableImageError
+    from handbone_cli.files import digest_json
     from handbone_cli.networks.weights import file_digest
     from handbone_cli.store.store import StoreWriter
     from handbone_cli.terminal.progress import progress
@@ -98,7 +99,10 @@ def fill_store(
     samples = dataset_split(recipe, registry, source) if own else from_files(source)
     model = load_model(directory, recipe, registry, names)
     predictor = build_predictor(model, recipe, registry, names, tta=recipe.tta)
-    settings = describe_settings(recipe, file_digest(weights_file(directory)))
+    settings = {
+        **describe_settings(recipe, file_digest(weights_file(directory))),
+        "recipe": digest_json(directory.facts()["recipe"]),
+    }
     order = [sample.image_id for sample in samples]
     store = StoreWriter(output, names, settings, order, dataset_reference(recipe) if own else None)
     trained = set(directory.facts()["trained_persons"]) if own else set()

@@ -27,7 +27,9 @@ class Choice:
         kept: whether the cross-fitted gain is larger than its standard error.
         uniform: mean Dice of uniform weights.
         in_sample: mean Dice of the best candidates on the people they were chosen on.
-        cross_fitted: mean Dice of the procedure on people left out, verdict included.
+        cross_fitted: mean Dice of the procedure on people left out if it is kept, else of uniform
+            weights. The verdict looks at the same figures: by chance alone about one in six
+            ensembles of equal models is kept, as the one-standard-error rule has it.
         gain: cross-fitted gain of choosing over uniform, before the verdict.
         gain_error: its standard error, clustered by person.
         gain_per_class: (C,) the same gain, class by class.

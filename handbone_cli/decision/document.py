@@ -96,6 +96,8 @@ def load(path: Path) -> Decision:
     """Read a decision; one sentence if it is not one."""
     table = parse_toml(require(path, "a decision (.toml) that `hb ensemble optimize` writes"))
     try:
+        if table["format"] != FORMAT:
+            raise HandboneError(f"{path}: is a decision of format {table['format']}, not {FORMAT}.")
         names = tuple(table["class_names"])
         decision = Decision(
             names,
@@ -113,6 +115,8 @@ def load(path: Path) -> Decision:
         ) from error
     if decision.weights.shape != (len(names), len(decision.members)):
         raise HandboneError(f"{path}: every bone needs one weight a member.")
+    if ((decision.thresholds <= 0) | (decision.thresholds >= 1)).any():
+        raise HandboneError(f"{path}: a bone's threshold must lie between 0 and 1.")
     if not np.allclose(decision.weights.sum(axis=1), 1) or (decision.weights < 0).any():
         raise HandboneError(f"{path}: a bone's weights must be 0 or more and sum to 1.")
     return decision

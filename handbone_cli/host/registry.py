@@ -142,7 +142,7 @@ def collect(entry_points: Iterable[EntryPoint]) -> Registry:
             manager.register(plugin, name=f"{origin[0]}:{entry_point.name}")
         except HandboneError:
             raise
-        except Exception as error:  # noqa: BLE001  a stranger's module may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's module may raise anything
             reason = f"{type(error).__name__}: {error}"
             registry.broken.append(BrokenPlugin(origin[0], entry_point.value, reason))
             continue

@@ -46,7 +46,7 @@ def load_ensemble(name: str, registry: Registry, overrides: Sequence[str] = ()) 
 
     Raises:
         RecipeError: mistakes in the ensemble or in a member.
-        HandboneError: two members of one name.
+        HandboneError: two members of one name, or of different folds.
     """
     path = find_recipe(name)
     table = parse_toml(path)
@@ -61,4 +61,21 @@ def load_ensemble(name: str, registry: Registry, overrides: Sequence[str] = ()) 
     doubled = [each for each in names if names.count(each) > 1]
     if doubled:
         raise HandboneError(f"{path}: two members are named '{doubled[0]}'; names must differ.")
+    refuse_different_folds(path, [recipe for _, recipe in members])
     return Ensemble(section.name, members, section.per_class)
+
+
+def refuse_different_folds(path: Path, recipes: Sequence[Recipe]) -> None:
+    """One sentence unless all members leave the same people out; weights need common images."""
+    first = recipes[0]
+    for other in recipes[1:]:
+        for key in ("dataset", "root", "folds", "fold", "exclude"):
+            if getattr(first.data, key) != getattr(other.data, key):
+                raise HandboneError(
+                    f"{path}: {first.name} and {other.name} differ in data.{key}; members must "
+                    "leave the same people out. --set changes a key in all of them."
+                )
+        if first.seed != other.seed:
+            raise HandboneError(
+                f"{path}: {first.name} and {other.name} differ in seed, which deals the folds."
+            )

@@ -103,10 +103,23 @@ class BoxedProbabilities:
                 crops = tuple(members[f"q{index}"] for index in range(len(boxes)))
         except FileNotFoundError as error:
             raise HandboneError(f"{path}: missing from the store; predict it again.") from error
-        except (OSError, ValueError, KeyError, EOFError, RuntimeError, *BAD_ZIP) as error:
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            KeyError,
+            EOFError,
+            RuntimeError,
+            *BAD_ZIP,
+        ) as error:
             raise HandboneError(
                 f"{path}: not a readable part of a store ({error}); delete it and predict again."
             ) from error
+        sizes = [(int(y1 - y0), int(x1 - x0)) for y0, y1, x0, x1 in boxes]
+        if [crop.shape for crop in crops] != sizes:
+            raise HandboneError(
+                f"{path}: a crop does not fit its box; delete it and predict again."
+            )
         return cls((height, width), boxes, crops)
 
 

@@ -59,7 +59,12 @@ class Store:
         missing = {"class_names", "images", "settings"} - set(manifest)
         if missing:
             raise HandboneError(f"{path / MANIFEST}: lacks {', '.join(sorted(missing))}.")
-        return cls(path, manifest)
+        try:
+            return cls(path, manifest)
+        except (TypeError, AttributeError) as error:
+            raise HandboneError(
+                f"{path / MANIFEST}: an image's entry is wrong: {error}."
+            ) from error
 
     @property
     def image_ids(self) -> list[str]:

@@ -77,6 +77,8 @@ def restore_state(
         HandboneError: no such file, or it is of another recipe (the first differences are named).
     """
     tensors, header = load_tensors(path)
+    if not {"recipe", "position", "scaler"} <= header.keys():
+        raise HandboneError(f"{path}: holds weights alone, not a run that can be continued.")
     refuse_other_recipe(path, header["recipe"], recipe)
     weights = {k[6:]: tensor for k, tensor in tensors.items() if k.startswith("model/")}
     restore_tensors(model, weights, path)

@@ -69,7 +69,7 @@ def press_ctrl_c(monkeypatch, epoch, step):
     monkeypatch.setattr(TrainingTable, "step", watch)
 
 
-@pytest.mark.slow  # 4 s: a whole run in two parts
+@pytest.mark.slow  # 2 s: a whole run in two parts
 def test_ctrl_c_and_resume_give_the_same_weights(trained_run, tmp_path, monkeypatch):
     run = tmp_path / "run"
     with monkeypatch.context() as patched:

@@ -13,8 +13,10 @@ from handbone_cli.store.boxes import BoxedProbabilities
 
 SIZE = (30, 34)
 WHOLE = (0, 30, 0, 34)
-TELLING = np.array([0, 13, 50, 51, 52, 101, 102, 103, 127, 128, 152, 153, 154, 254, 255], np.uint8)
+TELLING = np.array([0, 13, 51, 52, 53, 101, 102, 103, 127, 128, 152, 153, 154, 254, 255], np.uint8)
 """Where 255 t is a whole number (51, 102, 153) or lies between two (127.5), and the ends."""
+JUST_BELOW = float(np.linspace(0, 1, 256)[53])
+"""255 t is 53 less a rounding error."""
 
 
 def random_member(seed, absent):
@@ -48,7 +50,7 @@ def dense_dice(members, truth, weights, threshold):
     return dice_per_class(PackedMask.from_dense(np.stack(planes)), truth)
 
 
-@pytest.mark.parametrize("threshold", [0.2, 0.4, 0.5, 0.6])
+@pytest.mark.parametrize("threshold", [0.2, JUST_BELOW, 0.4, 0.5, 0.6])
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("spread", [0.0, 0.1])
 def test_dice_of_the_table_is_dice_of_the_whole_masks(count, threshold, spread):

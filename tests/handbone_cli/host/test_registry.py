@@ -99,7 +99,7 @@ def test_every_hook_is_called_once():
 def test_a_name_that_is_taken_names_both_distributions():
     points = [point(registering("net"), "first", "1.2"), point(registering("net"), "second", "3.4")]
     assert said(collect, points) == (
-        "models 'net' is registered twice, by first 1.2 and by second 3.4; uninstall one of them."
+        "model 'net' is registered twice, by first 1.2 and by second 3.4; uninstall one of them."
     )
 
 
@@ -117,7 +117,7 @@ def test_one_name_may_stand_for_two_kinds():
 )
 def test_a_name_is_lower_snake(name):
     assert said(collect, [point(registering(name))]) == (
-        f"acme registers models '{name}': a name must be lower_snake."
+        f"acme registers model '{name}': a name must be lower_snake."
     )
 
 
@@ -136,7 +136,7 @@ def test_a_broken_import_is_noted_and_takes_no_other_down():
     assert (broken.distribution, broken.entry_point) == ("acme", "acme_plugin")
     assert broken.reason == "ImportError: No module named 'acme_missing'"
     assert said(registry.get, "models", "godo") == (
-        "no models plugin is named 'godo'. Did you mean 'good'? Known: good. "
+        "no model is named 'godo'. Did you mean 'good'? Known: good. "
         "(acme could not be loaded: ImportError: No module named 'acme_missing')"
     )
 
@@ -179,7 +179,7 @@ def test_an_entry_point_without_a_distribution():
 
 
 def test_an_unknown_name_in_an_empty_registry():
-    assert said(Registry().get, "models", "x") == "no models plugin is named 'x'. None is known."
+    assert said(Registry().get, "models", "x") == "no model is named 'x'. None is known."
 
 
 def test_building_gives_the_factory_checked_options_and_the_context():
@@ -207,11 +207,11 @@ def test_paths_are_imported_when_first_used():
         (
             {"widht": 3},
             (
-                "models 'net', option 'widht': Extra inputs are not permitted. "
+                "model 'net', option 'widht': Extra inputs are not permitted. "
                 "Did you mean 'width'? Known: depth, width."
             ),
         ),
-        ({"width": 1.5}, "models 'net', option 'width': Input should be a valid integer"),
+        ({"width": 1.5}, "model 'net', option 'width': Input should be a valid integer"),
     ],
 )
 def test_wrong_options_are_one_sentence(options, message):
@@ -231,6 +231,6 @@ def test_wrong_options_are_one_sentence(options, message):
 def test_a_path_that_leads_nowhere_names_the_distribution(path, reason):
     registry = collect([point(lambda register: register("net", path))])
     assert said(registry.build, "models", "net", {}, None) == (
-        f"models 'net' of acme 1.0 cannot be loaded from '{path}': {reason}. "
+        f"model 'net' of acme 1.0 cannot be loaded from '{path}': {reason}. "
         "Reinstall or remove that distribution."
     )

@@ -12,7 +12,7 @@ SETTINGS = [
     Windows(32, 32, gaussian=False),
     Windows(32, 13, gaussian=True, sigma=0.1, batch_size=3),
     Windows(48, 20, gaussian=False, batch_size=1),
-    Windows(64, 1, batch_size=50),
+    Windows(64, 5, batch_size=50),
 ]
 
 
@@ -64,8 +64,6 @@ def test_a_constant_stays_that_constant(size, windows):
     def model(crops):
         return torch.tensor([0.25, 0.75]).view(1, 2, 1, 1).expand(len(crops), -1, *crops.shape[2:])
 
-    if windows.stride == 1 and max(size) > 100:
-        pytest.skip("too many windows for a second")
     blended = joined(torch.rand(1, 1, *size), model, 2, windows)
     assert torch.allclose(blended, torch.tensor([0.25, 0.75]).view(2, 1, 1), atol=1e-5)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from handbone_cli.errors import RecipeError
+from handbone_cli.host.hookspecs import KINDS
 from handbone_cli.host.registry import installed
 from handbone_cli.recipe.load import load_recipe
 from handbone_cli.recipe.schema import Train
@@ -38,7 +39,7 @@ def test_all_mistakes_at_once_with_file_key_value_and_nearest_name(problems):
             f"Known: {', '.join(sorted(Train.model_fields))}."
         ),
         (
-            "FILE: data.dataset = 'generatd': no datasets plugin is named 'generatd'. "
+            "FILE: data.dataset = 'generatd': no dataset is named 'generatd'. "
             f"Did you mean 'generated'? Known: {names}."
         ),
     ]
@@ -91,7 +92,7 @@ def test_an_unknown_plugin_of_any_kind_gets_the_nearest(problems, override, plac
     known = ", ".join(installed().names(kind))
     assert problems("", override) == [
         (
-            f"--set: {place}: no {kind} plugin is named '{name}'. "
+            f"--set: {place}: no {KINDS[kind]} is named '{name}'. "
             f"Did you mean '{nearest}'? Known: {known}."
         )
     ]

@@ -56,6 +56,13 @@ def test_the_summary_of_one_person_has_no_error():
     }
 
 
+def test_the_error_is_over_people_not_images():
+    dice = np.array([[0.5], [0.7], [0.9]])
+    result = Evaluation(["a", "b", "c"], ["p", "p", "q"], ["Radius"], dice)
+    assert result.standard_error == pytest.approx(0.4 / 3)
+    assert result.summary()["people"] == 2
+
+
 def test_the_csv(tmp_path):
     evaluate(PREDICTED, TRUTH, lambda *_: None).write_csv(tmp_path / "dice.csv")
     assert (tmp_path / "dice.csv").read_text() == (

@@ -97,6 +97,9 @@ def test_a_strange_bone_is_reported_and_left_out(root):
     assert len(hands.samples("train")[0].read_polygons()) == 4
 
 
+NOT_JSON = "not JSON (line 1: Expecting property name enclosed in double quotes)."
+
+
 def test_problems_of_files(root):
     label_file(root).unlink()
     (root / "train/DCM/ID002/image0002.png").unlink()
@@ -105,8 +108,7 @@ def test_problems_of_files(root):
     assert dataset(root).problems() == [
         f"{root}/train/DCM/ID001/image0000.png: the image has no labels.",
         f"{root}/train/outputs_json/ID002/image0002.json: the labels have no image.",
-        f"{root}/train/outputs_json/ID001/image0001.json: not JSON (line 1: Expecting property "
-        "name enclosed in double quotes).",
+        f"{label_file(root, 'ID001', 'image0001')}: {NOT_JSON}",
         f"{root}/train/DCM/ID002/image0003.png: the file is empty.",
     ]
 

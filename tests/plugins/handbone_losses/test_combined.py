@@ -70,7 +70,7 @@ def test_losses_with_parameters_train_with_the_combination():
 def test_mistakes_in_terms_are_one_sentence(build, terms, message):
     with pytest.raises(HandboneError) as caught:
         combined(build, *terms)
-    assert str(caught.value) == f"losses 'combined', {message}"
+    assert str(caught.value) == f"loss 'combined', {message}"
 
 
 def test_an_unknown_loss_or_option_is_answered_with_the_known(build):
