@@ -23,7 +23,9 @@ class Plan(TypedDict):
 
 
 FULL: Plan = {"people": 40, "test_people": 4, "sets": ()}
-FAST: Plan = {"people": 25, "test_people": 2, "sets": ("train.epochs=12", "train.val_every=12")}
+FAST_SETS = ("data.resize=192", "data.patch=192", "predict.window=192", "predict.stride=96",
+             "train.epochs=28", "train.val_every=28")  # fmt: skip
+FAST: Plan = {"people": 40, "test_people": 2, "sets": FAST_SETS}
 
 
 @click.command(short_help="The whole job on generated hands.")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from handbone_cli.errors import HandboneError
+from handbone_cli.people import deal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,19 +16,18 @@ STREAM = 0xF01D
 
 
 def assign(persons: Iterable[str], folds: int, seed: int) -> dict[str, int]:
-    """A fold for every person: shuffled by the seed, then dealt round, so sizes differ by one.
+    """A fold for every person, of sizes that differ by one at most.
 
     Raises:
         HandboneError: fewer people than folds.
     """
-    people = sorted(set(persons))
+    people = set(persons)
     if len(people) < folds:
         raise HandboneError(
             f"data.folds = {folds}, but the data has {len(people)} people; "
             "lower data.folds or bring more people."
         )
-    order = np.random.default_rng((STREAM, seed)).permutation(len(people))
-    return {people[place]: turn % folds for turn, place in enumerate(order)}
+    return deal(people, folds, stream=STREAM, seed=seed)
 
 
 def split(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from handbone_cli.errors import HandboneError
+from handbone_cli.people import deal
 from handbone_cli.scores import clustered_error
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def choose(
     people = sorted(set(persons))
     if len(people) < 2:
         raise HandboneError("choosing weights needs images of at least two people.")
-    group = _groups(people, min(folds, len(people)), seed)
+    group = deal(people, min(folds, len(people)), stream=STREAM, seed=seed)
     membership = np.array([group[person] for person in persons])
     left_out = np.empty(scores.shape[1:])
     for fold in np.unique(membership):
@@ -122,8 +123,3 @@ def _best(scores: NDArray[np.float64], *, per_class: bool) -> float:
 
 def _take(scores: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.float64]:
     return np.stack([scores[row, :, c] for c, row in enumerate(rows)], axis=1)
-
-
-def _groups(people: Sequence[str], folds: int, seed: int) -> dict[str, int]:
-    order = np.random.default_rng((STREAM, seed)).permutation(len(people))
-    return {people[place]: turn % folds for turn, place in enumerate(order)}

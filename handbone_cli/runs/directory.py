@@ -1,0 +1,72 @@
+"""A run directory: what lies where, and how it is opened again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from handbone_cli.errors import HandboneError
+from handbone_cli.files import make_folder, read_json, require, write_json, write_text
+from handbone_cli.recipe.load import from_table, parse_toml, to_toml
+
+if TYPE_CHECKING:
+    from handbone_cli.host.registry import Registry
+    from handbone_cli.recipe.schema import Recipe
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The files of one training run."""
+
+    path: Path
+
+    @property
+    def recipe_file(self) -> Path:
+        """The resolved recipe."""
+        return self.path / "recipe.toml"
+
+    @property
+    def facts_file(self) -> Path:
+        """Class names, people trained on, best score, versions."""
+        return self.path / "run.json"
+
+    @property
+    def last(self) -> Path:
+        """Everything needed to continue."""
+        return self.path / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The weights with the best validation Dice."""
+        return self.path / "best.safetensors"
+
+    def create(self, recipe: Recipe, facts: dict[str, Any]) -> None:
+        """Start a run; one sentence if the folder holds another one."""
+        if self.last.exists() or self.best.exists():
+            raise HandboneError(
+                f"{self.path}: holds a run already; continue it with --resume, or choose another -o."
+            )
+        make_folder(self.path)
+        (self.path / "metrics.jsonl").unlink(missing_ok=True)
+        write_text(self.recipe_file, to_toml(recipe))
+        write_json(self.facts_file, facts)
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json says."""
+        require(self.path, "a run directory (what `hb train` writes)")
+        if not self.facts_file.exists():
+            raise HandboneError(f"{self.path}: not a run directory, there is no run.json in it.")
+        content = read_json(self.facts_file)
+        if not isinstance(content, dict) or not isinstance(content.get("class_names"), list):
+            raise HandboneError(f"{self.facts_file}: not what `hb train` writes (no class_names).")
+        return content
+
+    def update_facts(self, **values: Any) -> None:
+        """Change some of run.json."""
+        write_json(self.facts_file, {**self.facts(), **values})
+
+    def recipe(self, registry: Registry) -> Recipe:
+        """The recipe the run was trained with."""
+        self.facts()
+        return from_table(parse_toml(self.recipe_file), registry, str(self.recipe_file))
