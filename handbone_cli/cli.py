@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import click
 
@@ -50,6 +51,8 @@ for command in (
 
 def main(arguments: list[str] | None = None) -> None:
     """Run `hb`; a HandboneError becomes one line on stderr and exit code 1."""
+    # What torch tells the developers of timm is not for users of hb.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.jit")
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
