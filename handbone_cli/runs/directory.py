@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handbone_cli.errors import HandboneError
@@ -11,6 +10,8 @@ from handbone_cli.files import make_folder, read_json, require, write_json, writ
 from handbone_cli.recipe.load import from_table, parse_toml, to_toml
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from handbone_cli.host.registry import Registry
     from handbone_cli.recipe.schema import Recipe
 
@@ -45,7 +46,7 @@ class RunDirectory:
         """Start a run; one sentence if the folder holds another one."""
         if self.last.exists() or self.best.exists():
             raise HandboneError(
-                f"{self.path}: holds a run already; continue it with --resume, or choose another -o."
+                f"{self.path}: holds a run already; go on with --resume, or choose another -o."
             )
         make_folder(self.path)
         (self.path / "metrics.jsonl").unlink(missing_ok=True)

@@ -307,7 +307,7 @@ ROWS = [
         "e.toml", f'name = "e"\nmembers = ["{p.recipe}"]\n'), "-o", p / "work"], "members"),
     # runs
     Row("a run that is there already", lambda p: ["train", p.recipe, "-o", run(p)],
-        "holds a run already; continue it with --resume"),
+        "holds a run already; go on with --resume"),
     Row("nothing to resume", stopped(lambda f, _: (f / "last.safetensors").unlink()),
         "nothing to resume"),
     Row("resuming with another recipe",

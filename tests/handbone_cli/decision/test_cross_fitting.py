@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from handbone_cli.decision.cross_fitting import _groups, choose, select
+from handbone_cli.decision.cross_fitting import choose, select
 from handbone_cli.errors import HandboneError
 from handbone_cli.scores import clustered_error
 
@@ -105,14 +105,6 @@ def test_the_seed_decides_the_groups_and_nothing_else():
     )
     assert first.gain == again.gain != other.gain
     assert first.in_sample == other.in_sample
-
-
-@pytest.mark.parametrize(("people", "folds"), [(20, 5), (7, 3), (2, 2)])
-def test_groups_are_even(people, folds):
-    groups = _groups([str(person) for person in range(people)], folds, 0)
-    assert len(groups) == people
-    sizes = np.bincount(list(groups.values()), minlength=folds)
-    assert sizes.max() - sizes.min() <= 1
 
 
 @pytest.mark.parametrize("persons", [[], ["ID1"], ["ID1", "ID1"]])

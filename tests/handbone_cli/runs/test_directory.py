@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from handbone_cli.errors import HandboneError, RecipeError
@@ -38,7 +40,7 @@ def test_weights_are_not_written_over(run, file):
     directory, recipe = run
     getattr(directory, file).write_bytes(b"")
     assert said(directory.create, recipe, {}) == (
-        f"{directory.path}: holds a run already; continue it with --resume, or choose another -o."
+        f"{directory.path}: holds a run already; go on with --resume, or choose another -o."
     )
     assert directory.facts()["class_names"] == ["Radius"]
 
@@ -74,7 +76,8 @@ def test_facts_of_something_else(run, content):
 def test_a_recipe_changed_by_hand_is_checked(run):
     directory, _ = run
     text = directory.recipe_file.read_text()
-    directory.recipe_file.write_text(text.replace("epochs = 20", "epochs = 0"))
+    changed = re.sub(r"^epochs = \d+$", "epochs = 0", text, flags=re.MULTILINE)
+    directory.recipe_file.write_text(changed)
     with pytest.raises(RecipeError) as caught:
         directory.recipe(installed())
     assert caught.value.problems == [
