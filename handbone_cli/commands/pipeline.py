@@ -70,7 +70,7 @@ def run_ensemble(
     A finished training is not repeated, a stopped one is resumed; predicting continues by itself.
     """
     seconds = {}
-    has_test = bool(test_count(ensemble, registry))
+    has_test = bool(count_test_images(ensemble, registry))
     for file, recipe in ensemble.members:
         name = recipe.name
         seconds[name] = train_member(file, overrides, places.run(name))
@@ -118,11 +118,13 @@ def shipped_name(file: Path) -> str:
     """What a user would type for a recipe: its bare name where it came with handbone."""
     from handbone_cli.recipe.load import shipped_folder
 
-    inside = file.resolve().is_relative_to(shipped_folder().resolve())
-    return file.resolve().relative_to(shipped_folder().resolve()).stem if inside else str(file)
+    path, folder = file.resolve(), shipped_folder().resolve()
+    if not path.is_relative_to(folder):
+        return str(file)
+    return path.relative_to(folder).with_suffix("").as_posix()
 
 
-def test_count(ensemble: Ensemble, registry: Registry) -> int:
+def count_test_images(ensemble: Ensemble, registry: Registry) -> int:
     """How many test images the members' dataset has."""
     from handbone_cli.data.sources import open_dataset
 
