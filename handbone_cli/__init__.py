@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from handbone_cli.anatomy.hand import HAND_BONES
     from handbone_cli.data.images import read_grey
     from handbone_cli.errors import HandboneError
     from handbone_cli.files import atomic_write, make_folder, read_json, write_json
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "DatasetContext": "handbone_cli.host.interfaces",
+    "HAND_BONES": "handbone_cli.anatomy.hand",
     "HandboneError": "handbone_cli.errors",
     "LoaderContext": "handbone_cli.host.interfaces",
     "LossContext": "handbone_cli.host.interfaces",
@@ -53,6 +55,7 @@ _HOMES = {
 
 __all__ = [
     "DatasetContext",
+    "HAND_BONES",
     "HandboneError",
     "LoaderContext",
     "LossContext",

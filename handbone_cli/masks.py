@@ -99,6 +99,28 @@ class PackedMask:
                 mask.add(index, (box[0] - y0, box[1] - y0, box[2] - x0, box[3] - x0), crop)
         return mask
 
+    @classmethod
+    def from_labels(
+        cls,
+        labels: PackedMask | Mapping[int, Sequence[NDArray[np.float32]]],
+        size: tuple[int, int],
+        classes: int,
+        rectangle: Box | None = None,
+    ) -> PackedMask:
+        """Labels of either form as a mask of an image (H, W), or of a rectangle of it.
+
+        Raises:
+            ValueError: masks of another size or class count than asked for.
+        """
+        if not isinstance(labels, PackedMask):
+            return cls.from_polygons(labels, size, classes, rectangle)
+        if (labels.size, labels.classes) != (size, classes):
+            raise ValueError(
+                f"labels of {labels.classes} classes, {labels.size}, for {classes} classes, {size}"
+            )
+        y0, y1, x0, x1 = rectangle or (0, size[0], 0, size[1])
+        return cls(labels.planes[y0:y1, x0:x1], classes)
+
     def add(self, index: int, box: Box, crop: NDArray[np.bool_] | NDArray[np.uint8]) -> None:
         """Switch a class on where `crop` (y1 - y0, x1 - x0) is true; in place, for builders."""
         y0, y1, x0, x1 = box

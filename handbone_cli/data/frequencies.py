@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from handbone_cli.masks import PackedMask
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,7 +26,11 @@ def class_frequencies(samples: Sequence[Sample], classes: int) -> NDArray[np.flo
     """Mean share of the image's pixels that is of each class: (C,), from labelled samples."""
     total = np.zeros(classes)
     for sample in samples:
+        labels = sample.read_labels() if sample.read_labels else {}
+        if isinstance(labels, PackedMask):
+            total += labels.areas() / (labels.size[0] * labels.size[1])
+            continue
         height, width = sample.read_image().shape[:2]
-        for index, outlines in (sample.read_polygons() if sample.read_polygons else {}).items():
+        for index, outlines in labels.items():
             total[index] += sum(map(polygon_area, outlines)) / (height * width)
     return total / max(len(samples), 1)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from handbone_cli.host.interfaces import Polygons, Sample
+    from handbone_cli.host.interfaces import Labels, Sample
     from handbone_cli.recipe.schema import Recipe
 
 
@@ -31,7 +31,7 @@ class TrainingPatches:
         self._samples = samples
         self._recipe = recipe
         self._classes = classes
-        self._cache: OrderedDict[str, tuple[PreparedImage, Polygons]] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[PreparedImage, Labels]] = OrderedDict()
         self._cached_bytes = 0
 
     def __len__(self) -> int:
@@ -40,23 +40,23 @@ class TrainingPatches:
 
     def patch(self, epoch: int, index: int) -> Patch:
         """The patch of a place in an epoch, a function of (seed, epoch, index) alone."""
-        prepared, polygons = self._load(self._samples[index % len(self._samples)])
+        prepared, truth = self._load(self._samples[index % len(self._samples)])
         size = (self._recipe.data.patch, self._recipe.data.patch)
         rng = augmentation.stream(self._recipe.seed, epoch, index)
         plan = augmentation.draw(rng, self._recipe.augment, prepared.target, size)
         to_grey = geometry.compose(prepared.to_grey, plan.matrix)
         grey = geometry.warp(prepared.grey, to_grey, size, plan.displacement)
         grey = augmentation.apply_photometrics(grey, plan)
-        labels = warp_polygons(polygons, prepared, plan, size, self._classes)
+        labels = warp_labels(truth, prepared, plan, size, self._classes)
         return Patch(normalise(grey, prepared.mean, prepared.std)[None], labels)
 
-    def _load(self, sample: Sample) -> tuple[PreparedImage, Polygons]:
+    def _load(self, sample: Sample) -> tuple[PreparedImage, Labels]:
         if sample.image_id in self._cache:
             self._cache.move_to_end(sample.image_id)
             return self._cache[sample.image_id]
-        if sample.read_polygons is None:
+        if sample.read_labels is None:
             raise ValueError(f"{sample.image_id} has no labels to train on")
-        entry = prepare(sample.read_image(), self._recipe.data), sample.read_polygons()
+        entry = prepare(sample.read_image(), self._recipe.data), sample.read_labels()
         self._cache[sample.image_id] = entry
         self._cached_bytes += entry[0].grey.nbytes
         while self._cached_bytes > self._recipe.data.cache_mb * 2**20:
@@ -65,14 +65,14 @@ class TrainingPatches:
         return entry
 
 
-def warp_polygons(
-    polygons: Polygons,
+def warp_labels(
+    labels: Labels,
     prepared: PreparedImage,
     plan: augmentation.PatchPlan,
     size: tuple[int, int],
     classes: int,
 ) -> NDArray[np.uint8]:
-    """Fill the outlines in the source rectangle that a patch needs and warp that: (h, w, P) uint8.
+    """Fill or cut the labels in the source rectangle a patch needs, warp that: (h, w, P) uint8.
 
     Vertices are never warped: filling at the source's resolution keeps the annotators' pixels.
     """
@@ -81,7 +81,7 @@ def warp_polygons(
     if plan.displacement is not None:
         reach += float(np.abs(plan.displacement).max() * np.abs(matrix[:, :2]).sum())
     box = geometry.source_rectangle(matrix, size, prepared.size, reach)
-    filled = PackedMask.from_polygons(polygons, prepared.size, classes, box)
+    filled = PackedMask.from_labels(labels, prepared.size, classes, box)
     inside = geometry.compose(geometry.translation(-box[2], -box[0]), matrix)
     planes = [
         geometry.warp(

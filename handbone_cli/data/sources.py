@@ -38,7 +38,7 @@ def training_and_validation(dataset: Dataset, recipe: Recipe) -> tuple[list[Samp
     Raises:
         HandboneError: an excluded id that is not there, no labelled image, too few people.
     """
-    samples = [s for s in dataset.samples("train") if s.read_polygons is not None]
+    samples = [s for s in dataset.samples("train") if s.read_labels is not None]
     known = {sample.image_id for sample in samples}
     strange = [name for name in recipe.data.exclude if name not in known]
     if strange:

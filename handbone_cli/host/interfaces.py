@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 
     import torch
 
+    from handbone_cli.masks import PackedMask
+
 Polygons: TypeAlias = "dict[int, list[NDArray[np.float32]]]"
 """Class index -> outlines of (n, 2) x, y in pixel indices of the image."""
+
+Labels: TypeAlias = "Polygons | PackedMask"
+"""The truth of an image: outlines, or masks where there are no outlines (PNG masks, RLE)."""
 
 
 class Options(BaseModel):
@@ -37,15 +42,21 @@ class Sample:
         image_id: unique in its dataset, a file's name without suffix.
         person: images of one person never part (folds, cross-fitting).
         read_image: () -> (H, W) uint8 or uint16 grey; must be picklable.
-        read_polygons: () -> Polygons, or None for an unlabelled image.
+        read_labels: () -> Labels; must be picklable; None for an unlabelled image.
         path: the encoded file, if there is one.
+        key: stands for the pixels where there is no file: equal keys, equal pixels; None: unknown.
+        side: 'left' or 'right' where the source says so.
+        spacing: (row, column) millimetres of a pixel where the source says so.
     """
 
     image_id: str
     person: str
     read_image: Callable[[], NDArray[Any]]
-    read_polygons: Callable[[], Polygons] | None = None
+    read_labels: Callable[[], Labels] | None = None
     path: Path | None = None
+    key: str | None = None
+    side: str | None = None
+    spacing: tuple[float, float] | None = None
 
 
 class Dataset(Protocol):

@@ -37,8 +37,8 @@ def validate(
 ) -> Iterator[Scored]:
     """Score sample after sample at full size, so that the caller can show and stop."""
     for sample in samples:
-        if sample.read_polygons is None:
+        if sample.read_labels is None:
             continue
         predicted = half(predict(sample))
-        truth = PackedMask.from_polygons(sample.read_polygons(), predicted.size, predicted.classes)
+        truth = PackedMask.from_labels(sample.read_labels(), predicted.size, predicted.classes)
         yield Scored(sample.image_id, dice_per_class(predicted, truth))

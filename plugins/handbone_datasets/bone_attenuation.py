@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from handbone_datasets.hand_shapes import CLASS_NAMES, RADIUS, ULNA
+from handbone_cli import HAND_BONES
+from handbone_datasets.hand_shapes import RADIUS, ULNA
 from handbone_datasets.planes import add_patch, blurred, clouds, filled, resized
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ RIM = 20.0  # px at 2048 over which a bone's edge tapers, so that overlapping ed
 INSIDE = 0.5  # coverage from which a pixel is bone
 FINE = 1024  # px a side under which bones are drawn larger
 TILE = 384  # side of the texture tile in pixels
-FIRST_CARPAL = CLASS_NAMES.index("Trapezium")
+FIRST_CARPAL = HAND_BONES.index("Trapezium")
 
 
 @dataclass(frozen=True)

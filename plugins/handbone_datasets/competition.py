@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from handbone_cli import HandboneError, Options, Sample, read_grey, read_json
-from handbone_datasets.hand_shapes import CLASS_NAMES
+from handbone_cli import HAND_BONES, HandboneError, Options, Sample, read_grey, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +26,7 @@ LABELS = {"train": "train/outputs_json", "test": "test_labels/outputs_json"}
 class CompetitionOptions(Options):
     """Options of the dataset `competition`."""
 
-    class_names: tuple[str, ...] = Field(CLASS_NAMES, description="bones, in the order of the CSV")
+    class_names: tuple[str, ...] = Field(HAND_BONES, description="bones, in the order of the CSV")
 
 
 class CompetitionDataset:
@@ -54,7 +53,7 @@ class CompetitionDataset:
                 image_id=name,
                 person=image.parent.name,
                 read_image=functools.partial(read_grey, image),
-                read_polygons=(
+                read_labels=(
                     functools.partial(read_outlines, labels[name], self.class_names)
                     if name in labels
                     else None

@@ -11,9 +11,18 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from handbone_cli import HandboneError, Options, Sample, atomic_write, read_json, write_json
+from handbone_cli import (
+    HAND_BONES,
+    HandboneError,
+    Options,
+    PackedMask,
+    Sample,
+    atomic_write,
+    read_json,
+    write_json,
+)
 from handbone_datasets.hand_rendering import render
-from handbone_datasets.hand_shapes import CLASS_NAMES, Hand, HandShapes
+from handbone_datasets.hand_shapes import Hand, HandShapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +50,7 @@ class GeneratedOptions(Options):
 class GeneratedDataset:
     """Hands that never were; every one is a function of (seed, person, side) and the size."""
 
-    class_names = CLASS_NAMES
+    class_names = HAND_BONES
 
     def __init__(self, options: GeneratedOptions) -> None:
         self.options = options
@@ -67,7 +76,7 @@ class GeneratedDataset:
             image_id=f"image{2 * person + side:06d}",
             person=f"ID{person + 1:03d}",
             read_image=functools.partial(draw_image, *place),
-            read_polygons=functools.partial(draw_outlines, *place),
+            read_labels=functools.partial(draw_outlines, *place),
         )
 
     def write(self, root: Path, report: Callable[[int, int], None]) -> None:
@@ -181,7 +190,8 @@ def draw_meta(seed: int, person: int) -> tuple[int, str, int, int]:
 
 
 def _annotations(sample: Sample) -> dict[str, Any]:
-    polygons = sample.read_polygons() if sample.read_polygons else {}
+    outlines = sample.read_labels() if sample.read_labels else {}
+    assert not isinstance(outlines, PackedMask)
     return {
         "annotations": [
             {
@@ -189,10 +199,10 @@ def _annotations(sample: Sample) -> dict[str, Any]:
                 "type": "poly_seg",
                 "attributes": {},
                 "points": outline.astype(int).tolist(),
-                "label": CLASS_NAMES[index],
+                "label": HAND_BONES[index],
             }
-            for index, outlines in polygons.items()
-            for outline in outlines
+            for index, rings in outlines.items()
+            for outline in rings
         ],
         "filename": f"{sample.image_id}.png",
     }

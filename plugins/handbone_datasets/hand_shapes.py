@@ -21,22 +21,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from handbone_cli import HAND_BONES
+
 Floats = NDArray[np.float32]
 
-CLASS_NAMES: tuple[str, ...] = (
-    *(f"finger-{number}" for number in range(1, 20)),
-    "Trapezium",
-    "Trapezoid",
-    "Capitate",
-    "Hamate",
-    "Scaphoid",
-    "Lunate",
-    "Triquetrum",
-    "Pisiform",
-    "Radius",
-    "Ulna",
-)
-RADIUS, ULNA = CLASS_NAMES.index("Radius"), CLASS_NAMES.index("Ulna")
+RADIUS, ULNA = HAND_BONES.index("Radius"), HAND_BONES.index("Ulna")
 SIDES = ("left", "right")
 
 # Coefficients are in SDs. The 288 hands mix two groups, which a single Gaussian in the first mode

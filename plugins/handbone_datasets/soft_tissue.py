@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from handbone_datasets.hand_shapes import CLASS_NAMES, RADIUS, ULNA
+from handbone_cli import HAND_BONES
+from handbone_datasets.hand_shapes import RADIUS, ULNA
 from handbone_datasets.planes import blurred, clouds
 
 if TYPE_CHECKING:
     from handbone_datasets.hand_shapes import Hand
     from handbone_datasets.planes import Floats, Mask
 
-CAPITATE = CLASS_NAMES.index("Capitate")
+CAPITATE = HAND_BONES.index("Capitate")
 
 # Bones of each digit from its tip; the last is the metacarpal.
 DIGITS = ((0, 1, 2), (3, 4, 5, 6), (7, 8, 9, 10), (11, 12, 13, 14), (15, 16, 17, 18))

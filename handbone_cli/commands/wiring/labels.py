@@ -11,17 +11,17 @@ from handbone_cli.errors import HandboneError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from handbone_cli.host.interfaces import Polygons, Sample
+    from handbone_cli.host.interfaces import Labels, Sample
     from handbone_cli.host.registry import Registry
     from handbone_cli.masks import LabelSource, PackedMask
     from handbone_cli.store.store import Store
 
 
-class PolygonLabels:
+class SampleLabels:
     """A LabelSource over labelled samples."""
 
     def __init__(self, samples: Sequence[Sample], classes: int) -> None:
-        self._samples = {s.image_id: s for s in samples if s.read_polygons is not None}
+        self._samples = {s.image_id: s for s in samples if s.read_labels is not None}
         self._classes = classes
 
     def has(self, image_id: str) -> bool:
@@ -32,9 +32,9 @@ class PolygonLabels:
         """The labels of one image of (H, W)."""
         from handbone_cli.masks import PackedMask
 
-        read = self._samples[image_id].read_polygons
-        polygons: Polygons = read() if read else {}
-        return PackedMask.from_polygons(polygons, size, self._classes)
+        read = self._samples[image_id].read_labels
+        labels: Labels = read() if read else {}
+        return PackedMask.from_labels(labels, size, self._classes)
 
 
 class NoLabels:
@@ -86,4 +86,4 @@ def open_labels(
             f"{', '.join(dataset.class_names[:3])}, ...) than the masks ({len(class_names)}: "
             f"{', '.join(class_names[:3])}, ...)."
         )
-    return PolygonLabels(all_samples(dataset), len(class_names))
+    return SampleLabels(all_samples(dataset), len(class_names))

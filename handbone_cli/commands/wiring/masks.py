@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from handbone_cli.commands.wiring.datasets import all_samples, open_named_dataset
-from handbone_cli.commands.wiring.labels import PolygonLabels
+from handbone_cli.commands.wiring.labels import SampleLabels
 from handbone_cli.errors import HandboneError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def open_submission(path: Path, labels: str, registry: Registry) -> tuple[MaskSo
     sizes = {s.image_id: _size(s) for s in wanted}
     masks = SubmissionMasks(path, sizes, dataset.class_names)
     people = {sample.image_id: sample.person for sample in wanted}
-    return SubmittedMasks(masks, people), PolygonLabels(wanted, len(dataset.class_names))
+    return SubmittedMasks(masks, people), SampleLabels(wanted, len(dataset.class_names))
 
 
 def _size(sample: Sample) -> tuple[int, int]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from handbone_cli import HAND_BONES
 from handbone_cli.testing import hb, write_tiny_hands
 
 
@@ -37,8 +38,7 @@ def test_problems_are_told_and_leave_exit_code_one(tiny_data):
 
 
 def test_all_29_bones(tmp_path):
-    from handbone_datasets.hand_shapes import CLASS_NAMES
 
-    root = write_tiny_hands(tmp_path / "hands", people=1, class_names=CLASS_NAMES)
+    root = write_tiny_hands(tmp_path / "hands", people=1, class_names=HAND_BONES)
     done = hb("data", "check", root)
     assert (done.code, done.out.splitlines()[-1]) == (0, "no problems")

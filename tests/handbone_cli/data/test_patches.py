@@ -59,7 +59,7 @@ def test_labels_are_those_of_the_whole_mask_warped(resize, elastic):
     setting = recipe(augment={**STRONG, "elastic": elastic}, resize=resize)
     hands = samples(1, bones=29)
     source = TrainingPatches(hands, setting, 29)
-    mask = PackedMask.from_polygons(hands[0].read_polygons(), (96, 96), 29)
+    mask = PackedMask.from_polygons(hands[0].read_labels(), (96, 96), 29)
     target = (resize or 96, resize or 96)
     for index in range(12):
         plan = augmentation.draw(
@@ -78,7 +78,7 @@ def test_a_patch_larger_than_the_image_has_it_in_the_middle():
     grey = np.rint((drawn.image[0] * 0.226 + 0.449) * 255)
     assert np.abs(grey[12:52, 12:52] - hands[0].read_image()).max() <= 1
     assert grey[:12].max() == grey[:, 52:].max() == 0
-    inside = PackedMask.from_polygons(hands[0].read_polygons(), (40, 40), 9).planes
+    inside = PackedMask.from_polygons(hands[0].read_labels(), (40, 40), 9).planes
     assert np.array_equal(drawn.labels[12:52, 12:52], inside)
     assert not drawn.labels[:12].any()
 

@@ -34,7 +34,7 @@ def test_a_folder_a_glob_and_a_file(films):
     assert names(films / "**" / "*.png") == ["films__a", "deep__a"]
     assert names(films / "b.jpg") == ["b"]
     sample = from_files(str(films / "b.jpg"))[0]
-    assert (sample.person, sample.path, sample.read_polygons) == ("b", films / "b.jpg", None)
+    assert (sample.person, sample.path, sample.read_labels) == ("b", films / "b.jpg", None)
     assert sample.read_image().shape == (4, 4)
 
 

@@ -38,7 +38,7 @@ def read_nothing():
 
 def test_a_sample_is_frozen_and_can_go_to_a_worker():
     sample = Sample("image1", "ID1", read_nothing)
-    assert (sample.read_polygons, sample.path) == (None, None)
+    assert (sample.read_labels, sample.path) == (None, None)
     assert [field.name for field in fields(sample)][:2] == ["image_id", "person"]
     with pytest.raises(FrozenInstanceError):
         sample.person = "ID2"

@@ -42,7 +42,7 @@ def test_samples(root):
     assert [s.image_id for s in test] == ["image0004", "image0005"]
     assert train[0].path == root / "train/DCM/ID001/image0000.png"
     assert train[0].read_image().shape == (64, 64)
-    polygons = test[0].read_polygons()
+    polygons = test[0].read_labels()
     assert sorted(polygons) == [0, 1, 2, 3]
     assert polygons[0][0].dtype == np.float32
     assert hands.problems() == []
@@ -52,7 +52,7 @@ def test_test_images_need_no_labels(root):
     for path in (root / "test_labels").rglob("*.json"):
         path.unlink()
     hands = dataset(root)
-    assert all(sample.read_polygons is None for sample in hands.samples("test"))
+    assert all(sample.read_labels is None for sample in hands.samples("test"))
     assert hands.problems() == []
 
 
@@ -94,7 +94,7 @@ def test_a_strange_bone_is_reported_and_left_out(root):
     edit(label_file(root), strange)
     hands = dataset(root)
     assert hands.problems() == [f"{label_file(root)}: 'Sesamoid' is no known bone."]
-    assert len(hands.samples("train")[0].read_polygons()) == 4
+    assert len(hands.samples("train")[0].read_labels()) == 4
 
 
 NOT_JSON = "not JSON (line 1: Expecting property name enclosed in double quotes)."

@@ -3,10 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from handbone_cli import DatasetContext, HandboneError, PackedMask
+from handbone_cli import HAND_BONES, DatasetContext, HandboneError, PackedMask
 from handbone_datasets import competition
 from handbone_datasets.generated import GeneratedOptions, build, draw_hand, pixel_contour
-from handbone_datasets.hand_shapes import CLASS_NAMES
 
 OPTIONS = {"people": 2, "test_people": 1, "size": 128, "generator_seed": 4}
 
@@ -23,7 +22,7 @@ def area(points):
 def test_samples():
     drawn = hands()
     train, test = drawn.samples("train"), drawn.samples("test")
-    assert drawn.class_names == CLASS_NAMES
+    assert drawn.class_names == HAND_BONES
     assert [(s.image_id, s.person) for s in [*train, *test]] == [
         ("image000000", "ID001"),
         ("image000001", "ID001"),
@@ -89,7 +88,7 @@ def test_what_is_written_is_what_was_drawn(written):
             assert (drawn.image_id, drawn.person) == (file.image_id, file.person)
             assert np.array_equal(drawn.read_image(), file.read_image())
             masks = [
-                PackedMask.from_polygons(s.read_polygons(), (128, 128), 29) for s in (drawn, file)
+                PackedMask.from_polygons(s.read_labels(), (128, 128), 29) for s in (drawn, file)
             ]
             assert np.array_equal(masks[0].planes, masks[1].planes)
     assert [p for p in read.problems() if "missing" not in p] == []

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from handbone_cli import HAND_BONES
 from handbone_datasets import hand_shapes
-from handbone_datasets.hand_shapes import CLASS_NAMES, RADIUS, ULNA, Hand, HandShapes
+from handbone_datasets.hand_shapes import RADIUS, ULNA, Hand, HandShapes
 
 FIGURES = Path(hand_shapes.__file__).with_name("hand_shapes.npz")
 
@@ -19,7 +20,7 @@ def draw(seed, **options):
 
 
 def masks(hand: Hand) -> np.ndarray:
-    planes = np.zeros((len(CLASS_NAMES), hand.size, hand.size), np.uint8)
+    planes = np.zeros((len(HAND_BONES), hand.size, hand.size), np.uint8)
     for plane, outline in zip(planes, hand.outlines, strict=True):
         cv2.fillPoly(plane, [np.rint((outline - 0.5) * 16).astype(np.int32)], 1, cv2.LINE_8, 4)
     return planes
@@ -27,7 +28,7 @@ def masks(hand: Hand) -> np.ndarray:
 
 def measure(hand: Hand) -> tuple[np.ndarray, np.ndarray, float]:
     """Areas (29,) in px at 2048, pairwise IoU (29, 29), fraction of multi-label pixels."""
-    flat = masks(hand).reshape(len(CLASS_NAMES), -1)
+    flat = masks(hand).reshape(len(HAND_BONES), -1)
     areas = flat.sum(axis=1, dtype=np.int64)
     shared = np.flatnonzero(flat.sum(axis=0, dtype=np.uint8) > 1)
     few = flat[:, shared].astype(np.float64)
@@ -39,7 +40,7 @@ def measure(hand: Hand) -> tuple[np.ndarray, np.ndarray, float]:
 def test_the_figures_need_no_pickle_and_little_room():
     assert FIGURES.stat().st_size < 150_000
     with np.load(FIGURES, allow_pickle=False) as figures:
-        assert tuple(figures["class_names"]) == CLASS_NAMES
+        assert tuple(figures["class_names"]) == HAND_BONES
 
 
 def test_load_reads_once():

@@ -1,0 +1,1 @@
+"""What is known of hands: names, groups, proportions, poses."""

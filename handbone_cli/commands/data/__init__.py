@@ -1,0 +1,16 @@
+"""`hb data`: make, check and measure data."""
+
+from __future__ import annotations
+
+import click
+
+from handbone_cli.commands.data import check, generate
+
+
+@click.group()
+def data() -> None:
+    """Generate hands; check, prepare, split and measure a dataset."""
+
+
+for command in (generate.generate, check.check):
+    data.add_command(command)
