@@ -152,6 +152,31 @@ class PackedMask:
         return np.array(counts, np.int64)
 
 
+def as_polygons(
+    labels: PackedMask | Mapping[int, Sequence[NDArray[np.float32]]],
+) -> dict[int, list[NDArray[np.float32]]]:
+    """Labels of either form as outlines: class -> (n, 2) x, y in pixel indices.
+
+    Of masks, the outer border pixels of every part that has three or more of them: what
+    `from_polygons` fills back, but for holes and specks.
+    """
+    import cv2
+
+    if not isinstance(labels, PackedMask):
+        return {index: list(outlines) for index, outlines in labels.items()}
+    found: dict[int, list[NDArray[np.float32]]] = {}
+    for index, box in enumerate(labels.boxes()):
+        crop = np.ascontiguousarray(labels.crop(index, box), np.uint8)
+        if not crop.size:
+            continue
+        contours, _ = cv2.findContours(crop, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        corner = np.array((box[2], box[0]), np.float32)
+        outlines = [c.reshape(-1, 2).astype(np.float32) + corner for c in contours if len(c) > 2]
+        if outlines:
+            found[index] = outlines
+    return found
+
+
 def _any_column(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """OR over the columns of (H, W, P) by halving: 3 ms at 2048 px, against 53 of reduce."""
     while planes.shape[1] > 1:

@@ -7,6 +7,7 @@ import pytest
 from handbone_cli.masks import (
     EMPTY,
     PackedMask,
+    as_polygons,
     clip_box,
     grow_box,
     plane_count,
@@ -139,3 +140,21 @@ def test_growing_and_joining_boxes():
     assert grow_box((3, 5, 1, 9), 2, (10, 10)) == (1, 7, 0, 10)
     assert union_box([EMPTY, (3, 4, 5, 6), (1, 2, 9, 10)]) == (1, 4, 5, 10)
     assert union_box([EMPTY, EMPTY]) == EMPTY
+
+
+def test_masks_become_outlines_that_fill_back():
+    polygons = {
+        0: [np.array([(2, 3), (20, 3), (20, 15), (2, 15)], np.float32)],
+        9: [
+            np.array([(5, 5), (30, 9), (12, 28)], np.float32),
+            np.array([(33, 33), (38, 33), (35, 39)], np.float32),
+        ],
+    }
+    mask = PackedMask.from_labels(polygons, (40, 40), 10)
+    back = as_polygons(mask)
+    assert {index: len(outlines) for index, outlines in back.items()} == {0: 1, 9: 2}
+    assert np.array_equal(PackedMask.from_polygons(back, (40, 40), 10).planes, mask.planes)
+    assert as_polygons(polygons) == polygons
+    assert PackedMask.from_labels(mask, (40, 40), 10, (4, 9, 2, 30)).size == (5, 28)
+    with pytest.raises(ValueError, match="labels of 10 classes"):
+        PackedMask.from_labels(mask, (40, 41), 10)
