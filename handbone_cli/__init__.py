@@ -54,8 +54,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "DatasetContext",
     "HAND_BONES",
+    "DatasetContext",
     "HandboneError",
     "LoaderContext",
     "LossContext",
