@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from handbone_cli.anatomy.hand import HAND_BONES
-    from handbone_cli.data.images import read_grey
+    from handbone_cli.anatomy.shape_model import ShapeModel
+    from handbone_cli.data.dicom import (
+        DicomHeader,
+        find_dicom_files,
+        pseudonym,
+        read_dicom_header,
+    )
+    from handbone_cli.data.images import decode_grey, read_grey, read_values
     from handbone_cli.errors import HandboneError
     from handbone_cli.files import atomic_write, make_folder, read_json, write_json
     from handbone_cli.host.hookspecs import hookimpl
@@ -21,7 +28,10 @@ if TYPE_CHECKING:
         LossContext,
         ModelContext,
         Options,
+        PatchForm,
         PostContext,
+        PreprocessContext,
+        RawPatch,
         Sample,
         TrackerContext,
         TtaContext,
@@ -33,6 +43,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "DatasetContext": "handbone_cli.host.interfaces",
+    "DicomHeader": "handbone_cli.data.dicom",
     "HAND_BONES": "handbone_cli.anatomy.hand",
     "HandboneError": "handbone_cli.errors",
     "LoaderContext": "handbone_cli.host.interfaces",
@@ -40,15 +51,24 @@ _HOMES = {
     "ModelContext": "handbone_cli.host.interfaces",
     "Options": "handbone_cli.host.interfaces",
     "PackedMask": "handbone_cli.masks",
+    "PatchForm": "handbone_cli.host.interfaces",
     "PostContext": "handbone_cli.host.interfaces",
+    "PreprocessContext": "handbone_cli.host.interfaces",
+    "RawPatch": "handbone_cli.host.interfaces",
     "Sample": "handbone_cli.host.interfaces",
+    "ShapeModel": "handbone_cli.anatomy.shape_model",
     "TrackerContext": "handbone_cli.host.interfaces",
     "TtaContext": "handbone_cli.host.interfaces",
     "atomic_write": "handbone_cli.files",
+    "decode_grey": "handbone_cli.data.images",
+    "find_dicom_files": "handbone_cli.data.dicom",
     "hookimpl": "handbone_cli.host.hookspecs",
     "make_folder": "handbone_cli.files",
+    "pseudonym": "handbone_cli.data.dicom",
+    "read_dicom_header": "handbone_cli.data.dicom",
     "read_grey": "handbone_cli.data.images",
     "read_json": "handbone_cli.files",
+    "read_values": "handbone_cli.data.images",
     "unpack_labels": "handbone_cli.networks.labels",
     "write_json": "handbone_cli.files",
 }
@@ -56,21 +76,31 @@ _HOMES = {
 __all__ = [
     "HAND_BONES",
     "DatasetContext",
+    "DicomHeader",
     "HandboneError",
     "LoaderContext",
     "LossContext",
     "ModelContext",
     "Options",
     "PackedMask",
+    "PatchForm",
     "PostContext",
+    "PreprocessContext",
+    "RawPatch",
     "Sample",
+    "ShapeModel",
     "TrackerContext",
     "TtaContext",
     "atomic_write",
+    "decode_grey",
+    "find_dicom_files",
     "hookimpl",
     "make_folder",
+    "pseudonym",
+    "read_dicom_header",
     "read_grey",
     "read_json",
+    "read_values",
     "unpack_labels",
     "write_json",
 ]

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from handbone_cli.errors import HandboneError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+HEAD = 4096
+"""Bytes at the start of a file that say who wrote it."""
 
 
 def explain(error: OSError, path: Path, doing: str) -> HandboneError:
@@ -113,6 +116,36 @@ def require(path: Path, what: str) -> Path:
     if not path.exists():
         raise HandboneError(f"{path}: no such file or folder; expected {what}.")
     return path
+
+
+def refuse_foreign(path: Path, what: str, is_ours: Callable[[bytes], bool]) -> None:
+    """Refuse to write over a file that hb did not make; called before the work begins.
+
+    Args:
+        path: where something is to be written. A file that is not there, or empty, is free.
+        what: what hb would write there, for the sentence.
+        is_ours: the first HEAD bytes of the file -> whether hb wrote one of these.
+
+    Raises:
+        HandboneError: a file of something else is there, or it is no regular file.
+    """
+    if path.is_dir() or not path.exists():
+        return
+    # What is no regular file (a device, a pipe) must be neither read nor replaced.
+    head = _read_head(path) if path.is_file() else b"?"
+    if head and not is_ours(head):
+        raise HandboneError(
+            f"{path}: is there already and is not {what} that hb wrote; choose another -o, or "
+            "remove that file first."
+        )
+
+
+def _read_head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD)
+    except OSError as error:
+        raise explain(error, path, "read it") from error
 
 
 def digest(content: bytes) -> str:

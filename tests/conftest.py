@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,12 @@ def one_thread():
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Prepared images of tests never reach the user's cache."""
+    os.environ["HANDBONE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,19 @@ from handbone_cli import (
     LossContext,
     ModelContext,
     PostContext,
+    PreprocessContext,
     TrackerContext,
     TtaContext,
 )
 from handbone_cli.host.hookspecs import KINDS
 from handbone_cli.host.interfaces import NoOptions, Patch
-from handbone_cli.testing import check_loss, check_model, check_postprocessor, check_tta
+from handbone_cli.testing import (
+    check_loss,
+    check_model,
+    check_postprocessor,
+    check_preprocessor,
+    check_tta,
+)
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -113,3 +120,9 @@ def test_tracker(tmp_path):
     tracker.log("epoch", {"epoch": 1, "mean_dice": 0.5})
     tracker.close()
     assert (tmp_path / "progress.txt").read_text() == "epoch 1: 0.5\n"
+
+
+def test_the_preprocessor():
+    trim = build("preprocessors", PreprocessContext(), rows=5)
+    check_preprocessor(trim)
+    assert trim(np.zeros((40, 30), np.uint8))[1] == (5, 35, 0, 30)

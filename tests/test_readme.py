@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import click
@@ -116,6 +117,24 @@ def test_the_mistakes_are_reported_as_shown(tmp_path, monkeypatch, capsys):
     assert len(shown) == len(said)
     for line, whole in zip(shown, said, strict=True):
         assert whole.startswith(line.removesuffix("..."))
+
+
+def test_wrong_pictures_are_reported_as_shown(trained_run, tmp_path, monkeypatch, capsys):
+    from handbone_cli.cli import run
+    from handbone_cli.testing.tiny import draw_tiny_hand, write_png
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained_run.run, "runs/first")
+    for number in range(11):
+        write_png(Path(f"films/film{number}.png"), draw_tiny_hand(number, 0, 64, 4)[0])
+    whole = Path("films/film0.png").read_bytes()
+    Path("films/cut.png").write_bytes(whole[: len(whole) // 2])
+    Path("note.png").write_text("hello", encoding="utf-8")
+    (block,) = blocks("console")
+    for shown in block.split("$ hb ")[2:]:
+        line, *said = shown.splitlines()
+        assert run(shlex.split(line)) == 1
+        assert capsys.readouterr().err.splitlines()[1:] == said
 
 
 def test_the_plugin_is_the_example():

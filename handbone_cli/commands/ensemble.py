@@ -19,7 +19,11 @@ def ensemble() -> None:
 
 @ensemble.command()
 @click.argument("stores", nargs=-1, required=True, type=Path)
-@click.option("--per-class", is_flag=True, help="Weights for every bone, not one set for all.")
+@click.option(
+    "--per-class",
+    is_flag=True,
+    help="A set of weights for every bone; else one for all bones together.",
+)
 @click.option("--labels", help="Recipe, folder or CSV with the truth.  [default: the stores' own]")
 @click.option(
     "--allow-seen", is_flag=True, help="Also use images of people a model was trained on."
@@ -45,6 +49,7 @@ def optimize(
     from handbone_cli.decision import document
     from handbone_cli.decision import ensemble as decisions
     from handbone_cli.errors import HandboneError
+    from handbone_cli.files import refuse_foreign
     from handbone_cli.host.registry import installed
     from handbone_cli.store.store import Store
     from handbone_cli.terminal.progress import progress
@@ -53,6 +58,7 @@ def optimize(
         raise HandboneError(f"{output}: a decision is a .toml file; give -o such a name.")
     if len({path.resolve() for path in stores}) < len(stores):
         raise HandboneError("the same store is named twice.")
+    refuse_foreign(output, "a decision", document.is_decision)
     opened = [Store.open(path) for path in stores]
     truth = open_labels(labels, opened, opened[0].class_names, installed())
     with progress("Counting tuples") as report:
@@ -95,11 +101,17 @@ def show(decision: Decision, choice: Choice) -> None:
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key in all members."
 )
 @click.option(
-    "--tta", multiple=True, metavar="NAME", help="A view to average over; again for more."
+    "--tta",
+    multiple=True,
+    metavar="NAME[:KEY=VALUE]",
+    help="A view to average over; again for more, `none` for none.",
 )
 @click.option("-o", "--output", type=Path, required=True, help="Folder for everything.")
 def run_(recipe: str, overrides: tuple[str, ...], tta: tuple[str, ...], output: Path) -> None:
-    """Do the whole job of an ensemble RECIPE, printing every command; continues where it stopped.
+    """Do the whole job of an ensemble RECIPE, printing every command.
+
+    Run again with the same options, it continues where it stopped. It needs two people or more in
+    the fold that is left out.
 
     \b
     hb ensemble run ensembles/winners --set data.root=../data -o work

@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from handbone_cli.host.registry import Registry
+    from handbone_cli.masks import MaskSource
     from handbone_cli.results.evaluation import Evaluation
 
 
@@ -29,8 +30,12 @@ def evaluate(
     hb evaluate ensemble.toml --on stores/a_test --on stores/b_test
     hb evaluate submission.csv --labels my_data
     """
+    from handbone_cli.files import refuse_foreign
     from handbone_cli.host.registry import installed
+    from handbone_cli.results.evaluation import is_score_csv
 
+    if csv_path is not None:
+        refuse_foreign(csv_path, "a CSV of scores", is_score_csv)
     result = score(masks, labels, on, installed())
     if csv_path is not None:
         result.write_csv(csv_path)
@@ -43,14 +48,12 @@ def evaluate(
 def score(masks: Path, labels: str | None, on: tuple[Path, ...], registry: Registry) -> Evaluation:
     """The evaluation of whatever kind of masks."""
     from handbone_cli.commands.wiring.labels import open_labels
-    from handbone_cli.commands.wiring.masks import open_masks, open_submission
-    from handbone_cli.errors import HandboneError
+    from handbone_cli.commands.wiring.masks import is_csv, open_masks, open_submission
     from handbone_cli.results.evaluation import evaluate as run_evaluation
     from handbone_cli.terminal.progress import progress
 
-    if masks.name.endswith((".csv", ".csv.gz")):
-        if labels is None:
-            raise HandboneError(f"{masks}: a CSV does not say where its truth is; use --labels.")
+    source: MaskSource
+    if is_csv(masks):
         source, truth = open_submission(masks, labels, registry)
     else:
         source, stores = open_masks(masks, registry, on)
@@ -67,9 +70,11 @@ def show(result: Evaluation, name: str) -> None:
     lowest = result.dice.min(axis=0)
     rows = [
         (result.class_names[i], f"{per_class[i]:.4f}", f"{lowest[i]:.4f}")
-        for i in per_class.argsort()
+        for i in per_class.argsort(kind="stable")
     ]
     show_table(("bone", "mean Dice", "lowest"), rows, title=name)
+    if not result.dice.any():
+        click.echo("no bone of any image overlaps its label: none is worse than another")
     error = result.standard_error
     people = len(set(result.persons))
     spread = f" +- {error:.4f} (standard error over {people} people)" if people > 1 else ""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from handbone_cli.host.registry import Registry
     from handbone_cli.recipe.ensemble import Ensemble
+    from handbone_cli.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,11 @@ def run_ensemble(
     """Train, predict and evaluate every member, weigh them, submit and draw; seconds a member.
 
     A finished training is not repeated, a stopped one is resumed; predicting continues by itself.
+
+    Raises:
+        HandboneError: before anything runs, what would else go wrong after hours of training.
     """
+    foresee(ensemble, tta, places, registry)
     seconds = {}
     has_test = bool(count_test_images(ensemble, registry))
     for file, recipe in ensemble.members:
@@ -100,12 +105,48 @@ def run_ensemble(
     return seconds
 
 
+def foresee(ensemble: Ensemble, tta: Sequence[str], places: Places, registry: Registry) -> None:
+    """Refuse other recipes' runs, unknown views, too few people and files that are not ours."""
+    from handbone_cli.commands.predict import with_options
+    from handbone_cli.commands.train import refuse_change
+    from handbone_cli.commands.visualize import SHEET, refuse_foreign_pictures
+    from handbone_cli.decision.document import is_decision
+    from handbone_cli.files import refuse_foreign
+    from handbone_cli.results.submission_rows import is_submission
+    from handbone_cli.runs.directory import RunDirectory
+
+    for _, recipe in ensemble.members:
+        run = RunDirectory(places.run(recipe.name))
+        if run.last.exists() or run.best.exists():
+            refuse_change(run, recipe, registry, "choose another -o")
+        with_options(recipe, registry, {}, tta)
+    require_two_people(ensemble.members[0][1], registry)
+    refuse_foreign(places.decision, "a decision", is_decision)
+    refuse_foreign(places.submission, "a submission", is_submission)
+    refuse_foreign_pictures(places.pictures, [SHEET], set())
+
+
+def require_two_people(recipe: Recipe, registry: Registry) -> None:
+    """Cross-fitting leaves people out of those that the members' fold left out."""
+    from handbone_cli.data.sources import open_dataset, training_and_validation
+    from handbone_cli.errors import HandboneError
+
+    _, left_out = training_and_validation(open_dataset(recipe, registry), recipe)
+    people = {sample.person for sample in left_out}
+    if len(people) < 2:
+        data = recipe.data
+        raise HandboneError(
+            f"data.folds = {data.folds} leaves one person out in fold {data.fold}, and weighing "
+            "models takes two at least; lower data.folds or bring more people."
+        )
+
+
 def train_member(file: Path, overrides: Sequence[str], run: Path) -> float:
     """Train a member unless that is done; resume it if it was stopped."""
     from handbone_cli.runs.directory import RunDirectory
 
     directory = RunDirectory(run)
-    if directory.last.exists():
+    if directory.last.exists() or directory.best.exists():
         if directory.facts().get("status") == "finished":
             click.echo(f"{run}: trained already")
             return 0.0

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 WIDEST = 40
 
@@ -52,6 +56,7 @@ def show(name: str, kind: str | None) -> None:
     """What NAME is, where it comes from and which options it takes."""
     from handbone_cli.errors import HandboneError, closest
     from handbone_cli.host.registry import installed
+    from handbone_cli.recipe.wording import type_name
     from handbone_cli.terminal.tables import show_table
 
     registry = installed()
@@ -65,7 +70,7 @@ def show(name: str, kind: str | None) -> None:
         click.echo(f"from {component.distribution} {component.version}")
         fields = component.options_type().model_fields
         rows = [
-            (key, _type_name(field.annotation), _default(field), field.description or "")
+            (key, type_name(field.annotation), _default(field), field.description or "")
             for key, field in fields.items()
         ]
         if rows:
@@ -74,15 +79,11 @@ def show(name: str, kind: str | None) -> None:
             click.echo("no options")
 
 
-def _type_name(annotation: object) -> str:
-    return (
-        annotation.__name__
-        if isinstance(annotation, type)
-        else str(annotation).replace("typing.", "")
-    )
+def _default(field: FieldInfo) -> str:
+    """A default as TOML has it, cut where it is long; `required` where there is none."""
+    from handbone_cli.recipe.wording import value_name
 
-
-def _default(field: object) -> str:
-    required = getattr(field, "is_required", bool)()
-    text = "required" if required else str(getattr(field, "default", ""))
+    if field.is_required():
+        return "required"
+    text = value_name(field.get_default(call_default_factory=True))
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 4]} ..."

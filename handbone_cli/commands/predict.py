@@ -13,15 +13,24 @@ if TYPE_CHECKING:
     from handbone_cli.host.interfaces import Sample
     from handbone_cli.host.registry import Registry
     from handbone_cli.prediction.predictor import Predictor
+    from handbone_cli.recipe.explain import Origins
     from handbone_cli.recipe.schema import Recipe
     from handbone_cli.runs.directory import RunDirectory
     from handbone_cli.store.store import StoreWriter
 
 
-@click.command(short_help="Predict images into a store of probabilities.")
+@click.command(
+    short_help="Predict images into a store of probabilities.",
+    context_settings={"allow_extra_args": True},  # to say what a glob without quotes does
+)
+@click.pass_context
 @click.argument("run", type=Path)
 @click.option(
-    "-i", "--input", "source", required=True, help="Image, folder, glob, or train / val / test."
+    "-i",
+    "--input",
+    "source",
+    required=True,
+    help="Image, folder with its sub-folders, quoted glob, or train / val / test.",
 )
 @click.option("-o", "--output", type=Path, required=True, help="Store (a folder) to write.")
 @click.option("--sliding/--whole", default=None, help="Windows, or the whole image at once.")
@@ -36,20 +45,23 @@ if TYPE_CHECKING:
 @click.option("--stride", type=int, help="Step between windows, px.")
 @click.option("--batch-size", type=int, help="Windows at a time.")
 def predict(
-    run: Path, source: str, output: Path, sliding: bool | None, gaussian: bool | None,
-    tta: tuple[str, ...], window: int | None, stride: int | None, batch_size: int | None,
+    context: click.Context, run: Path, source: str, output: Path, sliding: bool | None,
+    gaussian: bool | None, tta: tuple[str, ...], window: int | None, stride: int | None,
+    batch_size: int | None,
 ) -> None:  # fmt: skip
     """Predict with RUN (a run directory) into a store; what is not said is as in its recipe.
 
     \b
     hb predict runs/first -i val -o stores/first_val --sliding --gaussian --tta hflip
     hb predict runs/first -i films/ -o stores/films
+    hb predict runs/first -i 'films/*_left.png' -o stores/left
     """
+    from handbone_cli.commands.wiring.prediction import open_run
     from handbone_cli.host.registry import installed
-    from handbone_cli.runs.directory import RunDirectory
 
+    refuse_more_words(context.args)
     registry = installed()
-    directory = RunDirectory(run)
+    directory = open_run(run)
     recipe = with_options(directory.recipe(registry), registry, {
         "sliding": sliding, "gaussian": gaussian, "window": window, "stride": stride,
         "batch_size": batch_size,
@@ -62,23 +74,46 @@ def with_options(
 ) -> Recipe:
     """The recipe with what the command line says, checked like any other recipe."""
     from handbone_cli.errors import HandboneError, RecipeError
-    from handbone_cli.recipe.load import check, parse_override, to_table
+    from handbone_cli.recipe.load import check, to_table, with_defaults
 
     table = to_table(recipe)
-    table["predict"] |= {key: value for key, value in predict_keys.items() if value is not None}
+    said = {key: value for key, value in predict_keys.items() if value is not None}
+    typed = {key: f"--{key.replace('_', '-')}" for key in said}
+    origins: Origins = {("predict", key): option for key, option in typed.items()}
+    if typed:
+        origins["predict",] = ", ".join(typed.values())
+    table["predict"] |= said
     if tta:
-        table["tta"] = []
-        for text in tta:
-            name, *options = text.split(":")
-            section: dict[str, Any] = {"name": name}
-            for option in options:
-                keys, value = parse_override(option)
-                section[keys[0]] = value
-            table["tta"] += [] if name == "none" else [section]
+        table["tta"] = [parse_view(text) for text in tta if text != "none"]
+        origins["tta",] = "--tta"
     try:
-        return check(table, registry, {}, "")
+        return with_defaults(check(table, registry, origins, recipe.name), registry)
     except RecipeError as error:
-        raise HandboneError(" ".join(line.removeprefix(": ") for line in error.problems)) from error
+        raise HandboneError(" ".join(error.problems)) from error
+
+
+def parse_view(text: str) -> dict[str, Any]:
+    """`scale:factor=0.8` as a table of a recipe."""
+    from handbone_cli.errors import HandboneError
+    from handbone_cli.recipe.load import parse_override
+
+    name, *options = text.split(":")
+    if not all("=" in option for option in options):
+        raise HandboneError(
+            f"--tta {text}: expected NAME or NAME:KEY=VALUE, for example scale:factor=0.8."
+        )
+    parsed = (parse_override(option, "--tta") for option in options)
+    return {"name": name} | {".".join(keys): value for keys, value in parsed}
+
+
+def refuse_more_words(words: Sequence[str]) -> None:
+    """A usage mistake that explains what a shell makes of a glob without quotes."""
+    if not words:
+        return
+    listed = " ".join(words[:3]) + (" ..." if len(words) > 3 else "")
+    folder = Path(words[0]).parent / f"*{Path(words[0]).suffix}"
+    quoted = f"; a pattern for -i needs quotes: -i '{folder}'" if Path(words[0]).suffix else ""
+    raise click.UsageError(f"unexpected words: {listed}{quoted}.")
 
 
 def fill_store(
@@ -104,19 +139,23 @@ def fill_store(
         "recipe": digest_json(directory.facts()["recipe"]),
     }
     order = [sample.image_id for sample in samples]
-    store = StoreWriter(output, names, settings, order, dataset_reference(recipe) if own else None)
     trained = set(directory.facts()["trained_persons"]) if own else set()
+    store = StoreWriter(output, names, settings, order, dataset_reference(recipe) if own else None)
     unreadable = []
-    with progress("Predicting") as report:
-        for done, sample in enumerate(samples, start=1):
-            try:
-                predict_one(store, predictor, sample, seen=sample.person in trained)
-            except UnreadableImageError as error:
-                unreadable.append(str(error))
-            report(done, len(samples))
+    try:
+        with progress("Predicting") as report:
+            for done, sample in enumerate(samples, start=1):
+                try:
+                    predict_one(store, predictor, sample, seen=sample.person in trained)
+                except UnreadableImageError as error:
+                    unreadable.append(str(error))
+                report(done, len(samples))
+    finally:
+        store.remove_if_empty()
     if unreadable:
-        rest = f"The other {len(samples) - len(unreadable)} of {len(samples)} are in {output}"
-        raise HandboneError(f"{' '.join(unreadable)} {rest}.")
+        good = len(samples) - len(unreadable)
+        rest = [f"The other {good} of {len(samples)} are in {output}."] if good else []
+        raise HandboneError(" ".join([*unreadable, *rest]))
     click.echo(f"{output}: {len(samples)} images")
 
 

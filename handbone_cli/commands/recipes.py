@@ -33,9 +33,11 @@ def list_() -> None:
 def show(recipe: str, overrides: tuple[str, ...]) -> None:
     """RECIPE as it will run: extended, overridden, with every default."""
     from handbone_cli.host.registry import installed
-    from handbone_cli.recipe.load import load_recipe, to_toml
+    from handbone_cli.recipe.load import load_recipe, to_toml, with_defaults
 
-    click.echo(to_toml(load_recipe(recipe, installed(), overrides)), nl=False)
+    registry = installed()
+    resolved = with_defaults(load_recipe(recipe, registry, overrides), registry)
+    click.echo(to_toml(resolved), nl=False)
 
 
 @recipes.command()

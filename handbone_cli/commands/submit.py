@@ -25,12 +25,18 @@ def submit(masks: Path, on: tuple[Path, ...], suffix: str, output: Path) -> None
     hb submit ensemble.toml --on stores/a_test --on stores/b_test -o submission.csv
     """
     from handbone_cli.commands.wiring.masks import open_masks, require_complete
+    from handbone_cli.files import refuse_foreign
     from handbone_cli.host.registry import installed
     from handbone_cli.results.submission import verify_submission, write_submission
-    from handbone_cli.terminal.progress import progress
+    from handbone_cli.results.submission_rows import is_submission
+    from handbone_cli.terminal.progress import progress, say
 
+    refuse_foreign(output, "a submission", is_submission)
     source, stores = open_masks(masks, installed(), on)
     require_complete(source, stores)
+    if masks.suffix == ".toml" and not on:
+        named = ", ".join(str(store.path) for store in stores)
+        say(f"{masks}: no --on, so on the stores that its weights were chosen on: {named}")
     with progress("Writing") as report:
         write_submission(
             output, source.image_ids, source.class_names, source.mask, suffix=suffix, report=report

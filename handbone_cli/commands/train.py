@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from handbone_cli.recipe.schema import Recipe
     from handbone_cli.runs.directory import RunDirectory
 
+RESUME = "resume it without RECIPE and --set, or start a new run with another -o"
+
 
 @click.command(short_help="Train a model as a recipe says.")
 @click.argument("recipe", required=False)
@@ -32,59 +34,90 @@ def train(
     hb train quickstart --set data.root=my_data -o runs/first
     hb train --resume runs/first
     """
-    from handbone_cli.errors import HandboneError
     from handbone_cli.host.registry import installed
-    from handbone_cli.recipe.load import load_recipe
+    from handbone_cli.recipe.load import load_recipe, with_defaults
     from handbone_cli.runs.directory import RunDirectory
 
     registry = installed()
-    if (recipe is None) == (resume is None) and resume is None:
-        raise click.UsageError("name a RECIPE, or a run with --resume RUN.")
-    if fold is not None:
-        overrides = (*overrides, f"data.fold={fold}")
     if resume is not None:
-        run = RunDirectory(resume)
-        known = run.recipe(registry)
-        if recipe is not None or overrides:
-            refuse_change(run, load_recipe(recipe or str(run.recipe_file), registry, overrides))
-        facts = run.facts()
-        if facts.get("status") == "finished":
-            click.echo(f"{resume}: trained already, mean Dice {facts['best_dice']:.4f}")
-            return
-        if not run.last.exists():
-            raise HandboneError(f"{resume}: nothing to resume, there is no {run.last.name} in it.")
-        execute(known, run, registry, resume=True)
+        if output is not None:
+            raise click.UsageError("--resume RUN goes on in RUN; leave out -o.")
+        go_on(resume, recipe, overrides, fold, registry)
         return
-    resolved = load_recipe(str(recipe), registry, overrides)
+    if recipe is None:
+        raise click.UsageError("name a RECIPE, or a run with --resume RUN.")
+    resolved = with_defaults(load_recipe(recipe, registry, overrides, fold=fold), registry)
     place = output or Path("runs") / f"{resolved.name}_fold{resolved.data.fold}"
+    refuse_foreign_folder(place)
     execute(resolved, RunDirectory(place), registry, resume=False)
 
 
-def refuse_change(run: RunDirectory, recipe: Recipe) -> None:
-    """A resumed run keeps its recipe; say what differs."""
-    from handbone_cli.networks.weights import load_tensors
+def go_on(
+    path: Path,
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    fold: int | None,
+    registry: Registry,
+) -> None:
+    """Continue a run that was stopped, by the recipe it began with; say so if it is finished."""
+    from handbone_cli.commands.wiring.prediction import open_run
+    from handbone_cli.errors import HandboneError
+    from handbone_cli.recipe.load import load_recipe, with_defaults
+
+    run = open_run(path)
+    known, facts = run.recipe(registry), run.facts()
+    asked = load_recipe(recipe or str(run.recipe_file), registry, overrides, fold=fold)
+    refuse_change(run, asked, registry, RESUME)
+    if facts.get("status") == "finished":
+        click.echo(f"{path}: trained already, mean Dice {facts['best_dice']:.4f}")
+        return
+    if not run.last.exists():
+        raise HandboneError(f"{path}: nothing to resume, there is no {run.last.name} in it.")
+    if recipe is not None or overrides:  # may say other workers or trackers
+        known = with_defaults(asked, registry)
+    execute(known, run, registry, resume=True)
+
+
+def refuse_change(run: RunDirectory, recipe: Recipe, registry: Registry, way_out: str) -> None:
+    """One sentence with what differs unless a run was trained with just this recipe."""
+    from handbone_cli.recipe.load import from_table, to_table, with_defaults
     from handbone_cli.training.checkpoint import refuse_other_recipe
 
-    refuse_other_recipe(run.last, load_tensors(run.last)[1]["recipe"], recipe)
+    before = from_table(run.facts().get("recipe", {}), registry, str(run.facts_file))
+    old = to_table(with_defaults(before, registry))
+    refuse_other_recipe(run.path, old, with_defaults(recipe, registry), way_out)
+
+
+def refuse_foreign_folder(path: Path) -> None:
+    """A run starts in a folder of its own: its recipe.toml must not replace a user's."""
+    from handbone_cli.errors import HandboneError
+    from handbone_cli.runs.directory import RunDirectory
+
+    if RunDirectory(path).facts_file.exists():
+        RunDirectory(path).facts()
+    elif path.is_dir() and any(path.iterdir()):
+        raise HandboneError(f"{path}: the folder has files but no run; choose another -o.")
 
 
 def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bool) -> None:
     """Wire data, network, loss, validation and display into the loop, and run it."""
+    from handbone_cli.commands.wiring.loading import gather
     from handbone_cli.commands.wiring.training import describe, wire
-    from handbone_cli.data.sources import open_dataset, training_and_validation
     from handbone_cli.terminal.progress import say
     from handbone_cli.terminal.training_table import TrainingTable
     from handbone_cli.training.loop import train as run_loop
 
-    dataset = open_dataset(recipe, registry)
-    training, validation = training_and_validation(dataset, recipe)
-    header = describe(recipe, dataset, training)
+    data = gather(recipe, registry)
+    header = describe(recipe, data.dataset, data.training)
     if not resume:
         run.create(recipe, {**header, "status": "running"})
-    say(f"{run.path}: {len(training)} images to train on, {len(validation)} of people left out")
-    table = TrainingTable(recipe.name, dataset.class_names, recipe.train.epochs)
+    say(
+        f"{run.path}: {len(data.training)} images to train on, "
+        f"{len(data.validation)} of people left out"
+    )
+    table = TrainingTable(recipe.name, data.dataset.class_names, recipe.train.epochs)
     with table as observer:
-        job = wire(recipe, dataset, (training, validation), run, registry, header, observer)
+        job = wire(recipe, data, run, registry, header, observer)
         try:
             final = run_loop(job, resume=resume)
         finally:

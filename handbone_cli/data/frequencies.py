@@ -1,4 +1,4 @@
-"""How often each class is met: the share of an image's pixels, from outlines alone."""
+"""How often each class is met: the share of an image's pixels, without decoding where possible."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from handbone_cli.data.prepared import PreparedImages
     from handbone_cli.host.interfaces import Sample
 
 
@@ -22,15 +23,20 @@ def polygon_area(points: NDArray[np.float32]) -> float:
     return 0.5 * abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))))
 
 
-def class_frequencies(samples: Sequence[Sample], classes: int) -> NDArray[np.float64]:
-    """Mean share of the image's pixels that is of each class: (C,), from labelled samples."""
+def class_frequencies(
+    samples: Sequence[Sample], images: PreparedImages, classes: int
+) -> NDArray[np.float64]:
+    """Mean share of the pixels that the network sees that is of each class: (C,).
+
+    An outline that a preprocessor's crop cuts counts whole.
+    """
     total = np.zeros(classes)
     for sample in samples:
-        labels = sample.read_labels() if sample.read_labels else {}
+        height, width = images.frame(sample).shown
+        labels = images.labels(sample)
         if isinstance(labels, PackedMask):
-            total += labels.areas() / (labels.size[0] * labels.size[1])
+            total += labels.areas() / (height * width)
             continue
-        height, width = sample.read_image().shape[:2]
         for index, outlines in labels.items():
             total[index] += sum(map(polygon_area, outlines)) / (height * width)
     return total / max(len(samples), 1)

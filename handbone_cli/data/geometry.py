@@ -44,7 +44,7 @@ def rotation(degrees: float) -> NDArray[np.float64]:
     return np.array([[cos, -sin, 0], [sin, cos, 0]], np.float64)
 
 
-def between(output: Sequence[int], source: Sequence[int]) -> NDArray[np.float64]:
+def between(output: Sequence[float], source: Sequence[float]) -> NDArray[np.float64]:
     """From an image of (h, w) to the same image of another (h, w), edge to edge."""
     return scaling(source[1] / output[1], source[0] / output[0])
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import glob
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handbone_cli.data.folds import split
-from handbone_cli.data.images import SUFFIXES, read_grey
-from handbone_cli.errors import HandboneError
+from handbone_cli.data import dicom, images
+from handbone_cli.data.fold_file import folds_from_file
+from handbone_cli.data.folds import assign, divide
+from handbone_cli.errors import HandboneError, UnreadableImageError
 from handbone_cli.host.interfaces import DatasetContext, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from handbone_cli.data.dicom import DicomHeader
     from handbone_cli.host.interfaces import Dataset
     from handbone_cli.host.registry import Registry
     from handbone_cli.recipe.schema import Recipe
@@ -46,7 +49,27 @@ def training_and_validation(dataset: Dataset, recipe: Recipe) -> tuple[list[Samp
     kept = [sample for sample in samples if sample.image_id not in recipe.data.exclude]
     if not kept:
         raise HandboneError(f"{recipe.data.root}: there is no labelled image to train on.")
-    return split(kept, recipe.data.folds, recipe.data.fold, recipe.seed)
+    return divide(kept, assign_folds(kept, recipe), recipe.data.fold)
+
+
+def assign_folds(samples: Sequence[Sample], recipe: Recipe) -> dict[str, int]:
+    """The fold of every person: of data.folds_file, or dealt at random by the seed.
+
+    Raises:
+        HandboneError: too few people; a split that does not fit the data or data.folds.
+    """
+    data = recipe.data
+    persons = [sample.person for sample in samples]
+    if data.folds_file is None:
+        return assign(persons, data.folds, recipe.seed)
+    groups = folds_from_file(data.folds_file, persons, data.folds)
+    left_out = [fold == data.fold for fold in groups.values()]
+    if not any(left_out) or all(left_out):
+        raise HandboneError(
+            f"{data.folds_file}: {'nobody' if not any(left_out) else 'everyone'} of the data is in "
+            f"fold {data.fold}; choose another data.fold, or split again with hb data folds."
+        )
+    return groups
 
 
 def dataset_split(recipe: Recipe, registry: Registry, name: str) -> list[Sample]:
@@ -64,14 +87,19 @@ def dataset_split(recipe: Recipe, registry: Registry, name: str) -> list[Sample]
 def from_files(pattern: str) -> list[Sample]:
     """Samples of one image file, of the images in a folder and below, or of a glob, sorted.
 
-    The image id is the file's name without suffix, or, where two files share it, the path below
-    the folder with `__` for `/`. The person is unknown, so every image is a person of its own.
+    PNG, JPEG, BMP and DICOM; in a folder also DICOM files without a suffix. The image id is the
+    file's name without suffix, or, where two files share it, the path below the folder with `__`
+    for `/`. The person is unknown, so every image is a person of its own; DICOM images of one
+    study are one person's.
     """
     path = Path(pattern)
     if path.is_dir():
-        files, top = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES), path
+        encoded = {p for p in path.rglob("*") if p.suffix.lower() in images.SUFFIXES}
+        files, top = sorted(encoded.union(dicom.find_dicom_files(path))), path
         if not files:
-            raise HandboneError(f"{path}: no PNG or JPEG image in this folder.")
+            raise HandboneError(
+                f"{path}: no PNG or JPEG image in this folder, nor any BMP or DICOM file."
+            )
     elif path.exists():
         files, top = [path], path.parent
     else:
@@ -79,25 +107,48 @@ def from_files(pattern: str) -> list[Sample]:
         top = Path(pattern).parent
         if not files:
             raise HandboneError(
-                f"{pattern}: no such file, folder or match; expected an image, a folder of PNG "
-                f"or JPEG images, a glob, or one of {', '.join(SPLITS)}."
+                f"{pattern}: no such file, folder or match; expected an image, a folder of PNG, "
+                f"JPEG, BMP or DICOM images, a glob, or one of {', '.join(SPLITS)}."
             )
-    return [
-        Sample(name, name, functools.partial(read_grey, file), path=file)
-        for name, file in zip(_names(files, top), files, strict=True)
-    ]
+    headers = {file: _dicom_header(file) for file in files if dicom.is_dicom_file(file)}
+    if path.is_dir():  # reports and indices lie among a study's images
+        files = [file for file in files if not (header := headers.get(file)) or header.is_image]
+    names = _names(files, top)
+    return [_of_file(name, f, headers.get(f)) for name, f in zip(names, files, strict=True)]
+
+
+def _dicom_header(file: Path) -> DicomHeader | None:
+    with contextlib.suppress(UnreadableImageError):  # what is wrong is said when pixels are read
+        return dicom.read_dicom_header(file)
+    return None
+
+
+def _of_file(name: str, file: Path, header: DicomHeader | None) -> Sample:
+    read = functools.partial(images.read_grey, file)
+    if header is None:
+        return Sample(name, name, read, path=file)
+    # Not the PatientID's hash: ids are short, and whoever has the store could try them all.
+    person = dicom.pseudonym(header.study) if header.study else name
+    return Sample(name, person, read, path=file, side=header.side, spacing=header.spacing)
 
 
 def _names(files: Sequence[Path], top: Path) -> list[str]:
-    stems = Counter(file.stem for file in files)
+    stems = Counter(_stem(file) for file in files)
     names = [
-        file.stem if stems[file.stem] == 1 else "__".join(_below(file, top).with_suffix("").parts)
+        _stem(file)
+        if stems[_stem(file)] == 1
+        else "__".join((*_below(file, top).parent.parts, _stem(file)))
         for file in files
     ]
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
         raise HandboneError(f"{top}: two images are named '{doubled[0]}' but for their suffix.")
     return names
+
+
+def _stem(file: Path) -> str:
+    is_image = file.suffix.lower() in images.SUFFIXES
+    return file.stem if is_image else dicom.name_without_suffix(file)
 
 
 def _below(file: Path, top: Path) -> Path:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = 1
+MARK = b"# Written by `hb "
 HEADER = "# Written by `hb ensemble optimize`; read by submit, evaluate and visualize.\n"
 
 
@@ -90,6 +91,11 @@ def save(decision: Decision, path: Path) -> None:
         "postprocess": list(decision.postprocess),
     }
     write_text(path, HEADER + tomli_w.dumps(document))
+
+
+def is_decision(head: bytes) -> bool:
+    """Whether a file that begins so is a decision as `save` writes it."""
+    return head.startswith(MARK)
 
 
 def load(path: Path) -> Decision:

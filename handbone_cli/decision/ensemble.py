@@ -78,6 +78,11 @@ def optimize(
     report: Callable[[int, int], None],
 ) -> tuple[Decision, Choice]:
     """Choose weights for an ensemble and say what the choice is worth on people left out."""
+    if len(stores) < 2:
+        raise HandboneError(
+            f"{stores[0].path}: one store has nothing to be weighed against; name two or more, or "
+            f"use it as it is: `hb submit {stores[0].path}`."
+        )
     image_ids = usable_images(stores, labels, allow_seen=allow_seen)
     weights = candidates(len(stores))
     scores = score_candidates(stores, labels, image_ids, weights, report)

@@ -43,6 +43,10 @@ class HandboneSpecs:
     """Hooks of the `handbone` entry-point group; the kinds are their names."""
 
     @hookspec
+    def handbone_preprocessors(self, register: Register) -> None:
+        """Preprocessors: build(options, PreprocessContext) -> Preprocessor, on the whole image."""
+
+    @hookspec
     def handbone_models(self, register: Register) -> None:
         """Models: build(options, ModelContext) -> torch.nn.Module, images to logits."""
 
@@ -72,6 +76,7 @@ class HandboneSpecs:
 
 
 KINDS = {
+    "preprocessors": "preprocessor",
     "models": "model",
     "datasets": "dataset",
     "losses": "loss",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from handbone_cli.masks import PackedMask
+    from handbone_cli.masks import Box, PackedMask
 
 Polygons: TypeAlias = "dict[int, list[NDArray[np.float32]]]"
 """Class index -> outlines of (n, 2) x, y in pixel indices of the image."""
@@ -44,7 +44,9 @@ class Sample:
         read_image: () -> (H, W) uint8 or uint16 grey; must be picklable.
         read_labels: () -> Labels; must be picklable; None for an unlabelled image.
         path: the encoded file, if there is one.
-        key: stands for the pixels where there is no file: equal keys, equal pixels; None: unknown.
+        labels_path: the file that the labels are read from, if there is one.
+        key: where there are no files, stands for the image and its labels: equal keys, the same
+            pixels and labels; None: they may differ from call to call.
         side: 'left' or 'right' where the source says so.
         spacing: (row, column) millimetres of a pixel where the source says so.
     """
@@ -54,6 +56,7 @@ class Sample:
     read_image: Callable[[], NDArray[Any]]
     read_labels: Callable[[], Labels] | None = None
     path: Path | None = None
+    labels_path: Path | None = None
     key: str | None = None
     side: str | None = None
     spacing: tuple[float, float] | None = None
@@ -74,6 +77,27 @@ class Dataset(Protocol):
 
 
 @runtime_checkable
+class PairedDataset(Protocol):
+    """A dataset some of whose names change places in a mirror."""
+
+    @property
+    def mirror_pairs(self) -> Sequence[tuple[str, str]]:
+        """Names that a horizontal flip exchanges, such as ('left_ulna', 'right_ulna')."""
+
+
+@runtime_checkable
+class EndlessDataset(Protocol):
+    """A dataset that can draw new samples for ever."""
+
+    @property
+    def endless(self) -> bool:
+        """Whether training should draw new ones; the fixed ones then only count and validate."""
+
+    def draw(self, number: int) -> Sample:
+        """The sample of a number from 0; of people that are in no split."""
+
+
+@runtime_checkable
 class WritableDataset(Protocol):
     """A dataset that can lay its files down in the competition's layout (`hb data generate`)."""
 
@@ -89,6 +113,20 @@ class Loss(Protocol):
 
         `handbone_cli.unpack_labels` turns the labels into (N, C, h, w).
         """
+
+
+class Preprocessor(Protocol):
+    """A change of the whole image before any warp. `build(options, PreprocessContext)`."""
+
+    def __call__(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Box]:
+        """(h, w) or (h, w, c) after CLAHE -> what the network is to see of it.
+
+        Gives (h', w') or (h', w', c') and the box (y0, y1, x0, x1) of `image` that it shows, of
+        h' x w' pixels: nothing is resampled here. The same image gives the same result.
+        """
+
+    def channels(self, given: int) -> int:
+        """How many channels it makes of so many."""
 
 
 class TtaTransform(Protocol):
@@ -113,7 +151,7 @@ class Patch:
     """What a loader yields for one sample: normalised pixels and packed labels.
 
     Attributes:
-        image: (1, h, w) float32, normalised.
+        image: (in_channels, h, w) float32, normalised.
         labels: (h, w, ceil(C/8)) uint8.
     """
 
@@ -121,14 +159,94 @@ class Patch:
     labels: NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class PatchForm:
+    """What all patches of a run have in common.
+
+    Attributes:
+        side: h and w.
+        channels: of the image.
+        clahe: (clip_limit, tiles) of the CLAHE on the whole image, or None.
+        plugins: whether preprocessor plugins touch the pixels.
+        reduced: whether blocks may be averaged before the warp.
+        distorted: whether elastic or grid distortion is on, so that no matrix says it all.
+        blurred: whether there is blur.
+        toned: whether gamma, contrast or brightness change.
+        noisy: whether there is noise.
+    """
+
+    side: int
+    channels: int = 1
+    clahe: tuple[float, int] | None = None
+    plugins: bool = False
+    reduced: bool = False
+    distorted: bool = False
+    blurred: bool = False
+    toned: bool = False
+    noisy: bool = False
+
+
+@dataclass(frozen=True)
+class RawPatch:
+    """All that makes a patch, for a loader that decodes and warps by its own means.
+
+    Attributes:
+        image_id: whose patch it is.
+        encoded: the bytes of a sound 8-bit grey PNG or of a JPEG.
+        labels: (h, w, ceil(C/8)) uint8, warped.
+        block: side of the blocks of the decoded image that are averaged first; 1: none.
+        reduced: (h, w) after that; the last blocks repeat the image's border.
+        matrix: (2, 3) from the patch to the reduced image, continuous, pixel centres at +0.5.
+        displacement: (h, w, 2) float32 added in the patch before the matrix, or None.
+        blur: SD of a Gaussian in px of the patch, 0 for none.
+        blur_window: side of its odd window.
+        gamma: exponent of grey / 255; first of the photometrics after the blur ...
+        contrast: ... then a factor about 0.5 ...
+        brightness: ... then an addend; clipped and rounded to 8 bit.
+        noise: (h, w) int16 levels added last and clipped, or None.
+        mean: subtracted from grey / 255.
+        std: then divided by.
+    """
+
+    image_id: str
+    encoded: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    block: int
+    reduced: tuple[int, int]
+    matrix: NDArray[np.float64]
+    displacement: NDArray[np.float32] | None
+    blur: float
+    blur_window: int
+    gamma: float
+    contrast: float
+    brightness: float
+    noise: NDArray[np.int16] | None
+    mean: float
+    std: float
+
+
 class PatchSource(Protocol):
     """Draws training patches; the same (epoch, index) is the same patch in any process."""
+
+    @property
+    def form(self) -> PatchForm:
+        """What all its patches have in common."""
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """Quarantined images and what is wrong with them; another image takes their place."""
 
     def __len__(self) -> int:
         """Patches in an epoch."""
 
     def patch(self, epoch: int, index: int) -> Patch:
         """The patch of a place in an epoch."""
+
+    def raw(self, epoch: int, index: int) -> RawPatch:
+        """What that patch is made of, but for its pixels."""
+
+    def quarantine(self, image_id: str, fault: str) -> None:
+        """Take an image out for the rest of the run."""
 
 
 class Loader(Protocol):
@@ -176,6 +294,11 @@ class LossContext:
 
 
 @dataclass(frozen=True)
+class PreprocessContext:
+    """What a preprocessor may need to know."""
+
+
+@dataclass(frozen=True)
 class TtaContext:
     """What a TTA transform may need to know."""
 
@@ -191,12 +314,23 @@ class PostContext:
 
 @dataclass(frozen=True)
 class LoaderContext:
-    """What a loader loads: a patch source, batch size, worker processes, the order's seed."""
+    """What a loader loads.
+
+    Attributes:
+        source: of the patches.
+        batch_size: patches in a batch.
+        workers: processes or threads beside the main one.
+        seed: of the order.
+        device: 'cuda' or 'cpu', where the network is.
+        note: tells people one line (a quarantined image, a worker that died).
+    """
 
     source: PatchSource
     batch_size: int
     workers: int
     seed: int
+    device: str = "cpu"
+    note: Callable[[str], None] = print
 
 
 @dataclass(frozen=True)

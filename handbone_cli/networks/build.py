@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from handbone_cli.recipe.schema import ComponentSection, Recipe
 
 
-def build_segmenter(recipe: Recipe, registry: Registry, classes: int) -> Segmenter:
+def build_segmenter(
+    recipe: Recipe, registry: Registry, classes: int, in_channels: int = 1
+) -> Segmenter:
     """The recipe's model in its wrapper, initialised from the recipe's seed alone."""
     component = registry.get("models", recipe.model.name)
-    context = ModelContext(classes, 1, (recipe.data.patch, recipe.data.patch))
+    context = ModelContext(classes, in_channels, (recipe.data.patch, recipe.data.patch))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         core = registry.build("models", recipe.model.name, recipe.model.options, context)

@@ -26,15 +26,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the predictor asks of preprocessing: a normalised image and the size to return to.
+    """What the predictor asks of preprocessing: a normalised image and where to return to.
 
     Attributes:
-        image: (h, w) float32 as the network sees it.
+        image: (in_channels, h, w) float32 as the network sees it.
         size: (H, W) of the image's own pixels.
+        crop: the part of them that `image` shows.
     """
 
     image: NDArray[np.float32]
     size: tuple[int, int]
+    crop: Box
 
 
 @dataclass(frozen=True)
@@ -61,33 +63,43 @@ class Predictor:
 
     def predict(self, grey: NDArray[Any]) -> BoxedProbabilities:
         """(H, W) uint8 or uint16 grey -> probabilities in the image's own pixels."""
-        prepared = self.prepare(grey)
-        if prepared.image.shape == prepared.size:
+        return self.predict_prepared(self.prepare(grey))
+
+    def predict_prepared(self, prepared: Prepared) -> BoxedProbabilities:
+        """The same of an image that is prepared already."""
+        y0, y1, x0, x1 = prepared.crop
+        shown = (y1 - y0, x1 - x0)
+        if prepared.image.shape[1:] == shown:
             whole = self._maps(prepared.image, np.uint8, quantise)
-            full = (0, prepared.size[0], 0, prepared.size[1])
             return BoxedProbabilities.from_planes(
-                self.classes, prepared.size, lambda index: (whole[index], full)
+                self.classes, prepared.size, lambda index: (whole[index], prepared.crop)
             )
         maps = self._maps(prepared.image, np.float32, np.asarray)
-        return BoxedProbabilities.from_planes(
-            self.classes, prepared.size, lambda index: enlarge(maps[index], prepared.size)
-        )
+
+        def plane(index: int) -> tuple[NDArray[np.uint8], Box]:
+            crop, box = enlarge(maps[index], shown)
+            return crop, (box[0] + y0, box[1] + y0, box[2] + x0, box[3] + x0)
+
+        return BoxedProbabilities.from_planes(self.classes, prepared.size, plane)
 
     @torch.inference_mode()
     def _maps(
         self, image: NDArray[np.float32], dtype: Any, finish: Callable[[NDArray[Any]], NDArray[Any]]
     ) -> NDArray[Any]:
-        """(C, h, w) of `dtype`; rows leave the float band through `finish` once they are done."""
-        tensor = torch.from_numpy(image)[None, None].to(self.device)
+        """(in_channels, h, w) -> (C, h, w) of `dtype`.
+
+        Rows leave the float band through `finish` once they are done.
+        """
+        tensor = torch.from_numpy(image)[None].to(self.device)
         if self.windows is None:
             return finish(self._probabilities(tensor)[0].cpu().numpy())
-        maps = np.empty((self.classes, *image.shape), dtype)
+        maps = np.empty((self.classes, *image.shape[1:]), dtype)
         for row, band in blend(tensor, self._probabilities, self.classes, self.windows):
             maps[:, row : row + band.shape[1]] = finish(band.cpu().numpy())
         return maps
 
     def _probabilities(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, 1, h, w) -> (N, C, h, w): the mean of the sigmoids over the image and its views."""
+        """(N, in_channels, h, w) -> (N, C, h, w): sigmoids' mean over the image and its views."""
         size = (int(images.shape[-2]), int(images.shape[-1]))
         total = self._forward(images)
         for view in self.tta:

@@ -50,6 +50,11 @@ def load_ensemble(name: str, registry: Registry, overrides: Sequence[str] = ()) 
     """
     path = find_recipe(name)
     table = parse_toml(path)
+    if "members" not in table and (Recipe.model_fields.keys() - {"name"} | {"extends"}) & {*table}:
+        raise HandboneError(
+            f"{name}: is the recipe of one model; `hb train {name}` takes it, and here an ensemble "
+            "recipe is expected, which names `members`."
+        )
     try:
         section = EnsembleSection.model_validate(table)
     except ValidationError as error:

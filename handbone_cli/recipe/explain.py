@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from pydantic import BaseModel, ValidationError
 
 from handbone_cli.errors import HandboneError, closest
 from handbone_cli.recipe.schema import Data, Recipe
+from handbone_cli.recipe.wording import expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 Origins: TypeAlias = "dict[tuple[str, ...], str]"
 """Key path -> the file (or '--set') that gave it."""
 
-_LISTS = {"tta": "tta", "postprocess": "postprocessors"}
+LISTS = {"preprocess": "preprocessors", "tta": "tta", "postprocess": "postprocessors"}
 
 
 def explain_errors(
@@ -33,7 +34,13 @@ def explain_errors(
         if "literal[False]" in problem["loc"]:  # the same value, refused by the other branch
             continue
         path = tuple(str(part) for part in problem["loc"] if not _is_branch(part))
-        lines.append(_line(path, _expectation(dict(problem), path, known), table, origins, source))
+        if known is None:
+            said = _expectation(dict(problem), _keys_at(path[:-1]), _keys_elsewhere(path))
+        else:
+            said = _expectation(dict(problem), known, [])
+        if len(path) < len(problem["loc"]) and problem["type"] == "model_type":
+            said = f"{said} or false"
+        lines.append(_line(path, said, table, origins, source))
     return list(dict.fromkeys(lines))
 
 
@@ -41,8 +48,9 @@ def explain_options(
     table: dict[str, Any], registry: Registry, origins: Origins, source: str
 ) -> list[str]:
     """Plugin names that nobody has, and options that the named plugin refuses."""
-    lines = []
-    for path, kind, name, options in _components(table):
+    lines, waiting = [], list(components(table))
+    while waiting:
+        path, kind, name, options = waiting.pop(0)
         where = (*path, "dataset" if kind == "datasets" else "name")
         try:
             component = registry.get(kind, name)
@@ -51,18 +59,20 @@ def explain_options(
             continue
         model = component.options_type()
         try:
-            model.model_validate(options)
+            parsed = model.model_validate(options)
         except ValidationError as error:
+            known = set(model.model_fields)
+            known |= set(Data.model_fields) if kind == "datasets" else set()
             for problem in error.errors():
                 key = (*path, *(str(part) for part in problem["loc"]))
-                known = set(model.model_fields)
-                known |= set(Data.model_fields) if kind == "datasets" else set()
-                expected = _expectation(dict(problem), key, known)
-                lines.append(_line(key, expected, table, origins, source))
+                said = _expectation(dict(problem), known, _keys_elsewhere(key))
+                lines.append(_line(key, said, table, origins, source))
+            continue
+        waiting += nested_components(path, kind, parsed)
     return lines + _unknown_names(table, registry, origins, source)
 
 
-def _components(
+def components(
     table: dict[str, Any],
 ) -> Iterator[tuple[tuple[str, ...], str, str, dict[str, Any]]]:
     """Every plugin that a recipe names: key path, kind, name, options."""
@@ -75,11 +85,37 @@ def _components(
         section = table.get(key)
         if isinstance(section, dict) and isinstance(section.get("name"), str):
             yield (key,), kind, section["name"], _without_name(section)
-    for key, kind in _LISTS.items():
+    for key, kind in LISTS.items():
         sections = table.get(key)
         for index, section in enumerate(sections if isinstance(sections, list) else []):
             if isinstance(section, dict) and isinstance(section.get("name"), str):
                 yield (key, str(index)), kind, section["name"], _without_name(section)
+
+
+def nested_components(
+    path: tuple[str, ...], kind: str, options: BaseModel
+) -> list[tuple[tuple[str, ...], str, str, dict[str, Any]]]:
+    """Components of the same kind that a component names in a list, as `combined` does its terms.
+
+    A table of such a list has a field `name` and lets further keys through: they are the named
+    component's own options.
+    """
+    return [
+        ((*path, key, str(index)), kind, each.name, dict(each.model_extra or {}))
+        for key in type(options).model_fields
+        if isinstance(getattr(options, key), (tuple, list))
+        for index, each in enumerate(getattr(options, key))
+        if is_nested(each)
+    ]
+
+
+def is_nested(value: object) -> TypeGuard[Any]:
+    """Whether a value of an option names another component, with options of its own."""
+    return (
+        isinstance(value, BaseModel)
+        and value.model_config.get("extra") == "allow"
+        and isinstance(getattr(value, "name", None), str)
+    )
 
 
 def _unknown_names(
@@ -110,33 +146,37 @@ def _is_branch(part: object) -> bool:
     return part == "Clahe"
 
 
-def _expectation(
-    problem: dict[str, Any], path: tuple[str, ...], known: set[str] | None = None
-) -> str:
+def _expectation(problem: dict[str, Any], known: set[str], elsewhere: list[str]) -> str:
     if problem["type"] == "extra_forbidden":
-        names = known if known is not None else _keys_at(path[:-1])
-        return f"there is no such key. {closest(path[-1], names)}".rstrip(".")
-    if problem["type"] == "missing":
-        return "this key is missing"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "value_error":
-        return message
-    return f"expected: {message[0].lower()}{message[1:]}".replace(
-        "expected: input should", "it should"
-    )
+        hint = closest(str(problem["loc"][-1]), known, elsewhere)
+        return f"there is no such key. {hint}".rstrip(".")
+    return "this key is missing" if problem["type"] == "missing" else expected(problem)
 
 
 def _keys_at(path: tuple[str, ...]) -> set[str]:
     """The keys that the schema knows in a table."""
-    model: type[BaseModel] = Recipe
-    for part in path:
-        field = model.model_fields.get(part)
-        inner = getattr(field, "annotation", None)
-        options = [inner, *getattr(inner, "__args__", ())]
-        model = next(
-            (t for t in options if isinstance(t, type) and issubclass(t, BaseModel)), Recipe
-        )
+    model = _model_at(path) or Recipe
     return set(model.model_fields) | ({"extends"} if model is Recipe else set())
+
+
+def _model_at(path: tuple[str, ...]) -> type[BaseModel] | None:
+    """The schema of a table; None where a key holds no table."""
+    model: type[BaseModel] | None = Recipe
+    for part in path:
+        inner = getattr((model or Recipe).model_fields.get(part), "annotation", None)
+        options = [inner, *getattr(inner, "__args__", ())]
+        models = (t for t in options if isinstance(t, type) and issubclass(t, BaseModel))
+        model = next(models, None)
+    return model
+
+
+def _keys_elsewhere(path: tuple[str, ...]) -> list[str]:
+    """The keys of all sections but the one of `path`, dotted: `train.epochs`, `seed`."""
+    sections = [key for key in Recipe.model_fields if (key,) != path[:-1]]
+    models = {key: _model_at((key,)) for key in sections}
+    below = [f"{key}.{each}" for key, model in models.items() if model
+             for each in model.model_fields if each != "name"]  # fmt: skip
+    return ([key for key in sections if key != "name"] if path[:-1] else []) + below
 
 
 def _line(

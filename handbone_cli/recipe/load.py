@@ -15,7 +15,13 @@ from pydantic import ValidationError
 
 from handbone_cli.errors import HandboneError, RecipeError, closest
 from handbone_cli.files import read_bytes, require
-from handbone_cli.recipe.explain import Origins, explain_errors, explain_options
+from handbone_cli.recipe.explain import (
+    Origins,
+    components,
+    explain_errors,
+    explain_options,
+    nested_components,
+)
 from handbone_cli.recipe.schema import Recipe
 
 if TYPE_CHECKING:
@@ -24,6 +30,9 @@ if TYPE_CHECKING:
     from handbone_cli.host.registry import Registry
 
 Table: TypeAlias = "dict[str, Any]"
+
+PATHS = frozenset({"root", "folds_file"})
+"""Keys of [data] that are relative to their recipe's folder, or in --set to the current one."""
 
 
 def shipped_folder() -> Path:
@@ -70,8 +79,11 @@ def read_tables(path: Path, origins: Origins, seen: tuple[Path, ...] = ()) -> Ta
         base = read_tables(
             require(parent, f"the recipe that {path} extends"), origins, (*seen, resolved)
         )
-    if isinstance(table.get("data"), dict) and isinstance(table["data"].get("root"), str):
-        table["data"]["root"] = str((path.parent / table["data"]["root"]).resolve())
+    data = table.get("data")
+    if isinstance(data, dict):
+        for key in PATHS & data.keys():
+            if isinstance(data[key], str):
+                data[key] = str((path.parent / data[key]).resolve())
     return merge(base, table, origins, str(path))
 
 
@@ -100,27 +112,29 @@ def merge(
     return result
 
 
-def parse_override(text: str) -> tuple[tuple[str, ...], Any]:
+def parse_override(text: str, option: str = "--set") -> tuple[tuple[str, ...], Any]:
     """`train.epochs=5` -> its keys and TOML value; a bare word is a string."""
     key, separator, raw = text.partition("=")
     keys = tuple(part.strip() for part in key.split("."))
     if not separator or not all(keys):
-        raise HandboneError(f"--set {text}: expected KEY=VALUE, for example train.epochs=5.")
+        raise HandboneError(f"{option} {text}: expected KEY=VALUE, for example train.epochs=5.")
     try:
         return keys, tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:
         return keys, raw.strip()
 
 
-def apply_overrides(table: Table, overrides: Sequence[str], origins: Origins) -> Table:
-    """The table with every --set laid on top."""
+def apply_overrides(
+    table: Table, overrides: Sequence[str], origins: Origins, option: str = "--set"
+) -> Table:
+    """The table with every `KEY=VALUE` of an option laid on top."""
     for text in overrides:
-        keys, value = parse_override(text)
-        if keys == ("data", "root"):
+        keys, value = parse_override(text, option)
+        if keys[0] == "data" and len(keys) == 2 and keys[1] in PATHS:
             value = str(Path(str(value)).resolve())
         for key in reversed(keys):
             value = {key: value}
-        table = merge(table, value, origins, "--set")
+        table = merge(table, value, origins, option)
     return table
 
 
@@ -138,22 +152,54 @@ def check(table: Table, registry: Registry, origins: Origins, source: str) -> Re
     return recipe
 
 
-def load_recipe(name: str, registry: Registry, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(
+    name: str, registry: Registry, overrides: Sequence[str] = (), *, fold: int | None = None
+) -> Recipe:
     """Read, extend, override and check a recipe.
 
     Args:
         name: a path, or the bare name of a shipped recipe.
         registry: where plugin names and options are checked.
         overrides: `KEY=VALUE` texts of --set.
+        fold: what --fold says of data.fold.
 
     Raises:
         RecipeError: all mistakes at once.
-        HandboneError: no such file, not TOML, a circle of `extends`.
+        HandboneError: no such file, not TOML, a circle of `extends`, an ensemble recipe.
     """
     path = find_recipe(name)
     origins: Origins = {}
-    table = apply_overrides(read_tables(path, origins), overrides, origins)
+    table = read_tables(path, origins)
+    if "members" in table and "model" not in table:
+        raise HandboneError(
+            f"{name}: is an ensemble recipe, which names the recipes of its members; "
+            f"`hb ensemble run {name}` takes it, and here one of them is expected."
+        )
+    table = apply_overrides(table, overrides, origins)
+    if fold is not None:
+        table = apply_overrides(table, [f"data.fold={fold}"], origins, "--fold")
     return check(table, registry, origins, str(path))
+
+
+def with_defaults(recipe: Recipe, registry: Registry) -> Recipe:
+    """The recipe with every option of its plugins that was not said, at the plugin's default."""
+    table = recipe.model_dump(mode="json")
+    for path, kind, name, options in components(table):
+        place: Any = table
+        for part in path:
+            place = place[int(part)] if isinstance(place, list) else place[part]
+        place |= complete_options(registry, kind, name, options)
+    return Recipe.model_validate(table)
+
+
+def complete_options(registry: Registry, kind: str, name: str, options: Table) -> Table:
+    """The options of a component with its defaults, and those of the components it names."""
+    parsed = registry.parse_options(registry.get(kind, name), options)
+    complete: Table = parsed.model_dump(mode="json", exclude_none=True)
+    for path, below, inner, given in nested_components((), kind, parsed):
+        key, index = path
+        complete[key][int(index)] |= complete_options(registry, below, inner, given)
+    return complete
 
 
 def to_toml(recipe: Recipe) -> str:

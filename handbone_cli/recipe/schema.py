@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path  # noqa: TC003  pydantic reads annotations at run time
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -48,18 +55,26 @@ class Data(BaseModel):
     workers: int = Field(-1, ge=-1, description="worker processes; -1: none on a CPU, up to 8 else")
     folds: int = Field(5, ge=2, description="groups of people for cross-validation")
     fold: int = Field(0, ge=0, description="the group left out, from 0")
+    folds_file: Path | None = Field(
+        None, description="a split by hb data folds, relative to the recipe's folder; none: dealt"
+    )
     exclude: tuple[str, ...] = Field((), description="image ids to leave out")
     clahe: Clahe | Literal[False] = Field(Clahe(), description="a table, or false")
     normalize: Literal["imagenet", "zscore", "percentile"] = "imagenet"
     resize: int | None = Field(None, ge=32, description="longer side of the image, px; none: as is")
     patch: int = Field(1024, ge=32, description="side of a training patch, px")
-    cache_mb: int = Field(1024, ge=0, description="RAM for decoded images, per process")
+    cache: bool | Path = Field(
+        default=True, description="folder for prepared images, relative to the recipe's; or false"
+    )
+    cache_mb: int = Field(1024, ge=0, description="RAM for images the cache does not hold")
 
-    @model_validator(mode="after")
-    def _fold_in_range(self) -> Data:
-        if self.fold >= self.folds:
-            raise ValueError(f"fold {self.fold} is out of range: folds = {self.folds}")
-        return self
+    @field_validator("fold")
+    @classmethod
+    def _fold_in_range(cls, fold: int, info: ValidationInfo) -> int:
+        folds = info.data.get("folds")
+        if folds is not None and fold >= folds:
+            raise ValueError(f"expected 0 to {folds - 1}")
+        return fold
 
     @property
     def dataset_options(self) -> dict[str, Any]:
@@ -79,6 +94,10 @@ class Augment(Section):
     brightness: Share = Field(0.0, description="most change, in the full grey range")
     contrast: float = Field(0.0, ge=0, lt=1, description="most change, as a share")
     gamma: float = Field(0.0, ge=0, lt=1, description="most change of the exponent, as a share")
+    random_resized_crop: Share = Field(
+        0.0, description="least share of the image's area that is cropped and brought to the patch"
+    )
+    blur: float = Field(0.0, ge=0, le=16, description="most Gaussian blur, SD in px")
     noise: Share = Field(0.0, description="most Gaussian noise, SD in the full grey range")
 
 
@@ -148,6 +167,7 @@ class Recipe(Section):
     scheduler: Scheduler = Scheduler()
     train: Train = Train()
     predict: Predict = Predict()
+    preprocess: tuple[ComponentSection, ...] = ()
     tta: tuple[ComponentSection, ...] = ()
     postprocess: tuple[ComponentSection, ...] = ()
     tracking: Tracking = Tracking()

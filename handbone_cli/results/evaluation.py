@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from handbone_cli.masks import LabelSource, MaskSource
 
 
+COLUMNS = ("image_id", "person", "mean")
+"""What stands before the bones in a CSV of scores."""
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """Dice (N, C) of N images and C classes, with the images' people."""
@@ -68,10 +72,15 @@ class Evaluation:
         """One row an image: id, person, mean, then every bone."""
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(["image_id", "person", "mean", *self.class_names])
+        rows.writerow([*COLUMNS, *self.class_names])
         for name, person, dice in zip(self.image_ids, self.persons, self.dice, strict=True):
             rows.writerow([name, person, f"{dice.mean():.6f}", *(f"{d:.6f}" for d in dice)])
         write_text(path, text.getvalue())
+
+
+def is_score_csv(head: bytes) -> bool:
+    """Whether a file that begins so is one that `write_csv` wrote."""
+    return head.startswith(",".join(COLUMNS).encode())
 
 
 def evaluate(

@@ -249,7 +249,8 @@ def _bone_entries(
     for name, colour, score, (_, *areas) in zip(class_names, palette, scores, counts, strict=True):
         ink = INK if score >= WEAK_DICE else WEAK_INK
         entries.append(Entry(name, colour, f"{score:.3f}", dim=not any(areas), ink=ink))
-    return [*entries, Entry("Mean", figure=f"{scores.mean():.3f}")]
+    weak = [Entry("orange", figure=f"< {WEAK_DICE}", dim=True)] if scores.min() < WEAK_DICE else []
+    return [*entries, Entry("Mean", figure=f"{scores.mean():.3f}"), *weak]
 
 
 def _difference(mask: PackedMask, truth: PackedMask) -> NDArray[np.uint8]:

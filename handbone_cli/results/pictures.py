@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -26,6 +28,11 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX  # since OpenCV 5 its built-in sans serif is dra
 SCALE_PER_PIXEL = 1 / 31  # a line of text 31 px high is drawn at scale 1
 ELLIPSIS = "..."
 
+HEADER_END = 33  # of a PNG: signature 8, chunk IHDR 4 + 4 + 13 + 4
+TEXT = b"tEXtSoftware\0handbone"
+MARK = struct.pack(">I", len(TEXT) - 4) + TEXT + struct.pack(">I", zlib.crc32(TEXT))
+"""The chunk that says whose picture it is: length, type, keyword and text, CRC."""
+
 
 def canvas(height: int, width: int) -> NDArray[np.uint8]:
     """An empty dark picture: (height, width, 3) uint8 RGB."""
@@ -33,7 +40,7 @@ def canvas(height: int, width: int) -> NDArray[np.uint8]:
 
 
 def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
-    """Write (H, W, 3) uint8 RGB as a PNG, whole or not at all.
+    """Write (H, W, 3) uint8 RGB as a PNG that names us as its maker, whole or not at all.
 
     Raises:
         HandboneError: the file cannot be written.
@@ -41,7 +48,17 @@ def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
     done, content = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
     if not done:
         raise ValueError(f"OpenCV cannot encode a picture of shape {rgb.shape}")
-    write_bytes(path, content.tobytes())
+    write_bytes(path, _marked(content.tobytes()))
+
+
+def is_picture(head: bytes) -> bool:
+    """Whether a file that begins so is a picture that `write_png` wrote."""
+    return head[HEADER_END : HEADER_END + len(MARK)] == MARK
+
+
+def _marked(png: bytes) -> bytes:
+    """A PNG with our text chunk (PNG specification, 11.3.4.3) right after its header chunk."""
+    return png[:HEADER_END] + MARK + png[HEADER_END:]
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
 import zlib
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, cast
@@ -20,9 +20,18 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 COLUMNS = ("image_name", "class", "rle")
+HEADER = f"{','.join(COLUMNS)}\n".encode()
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"})
 GZIP_MAGIC = b"\x1f\x8b"
 LONGEST_FIELD = 2**31 - 1  # csv refuses fields over 128 KiB by default; a ragged RLE is longer
+
+
+def is_submission(head: bytes) -> bool:
+    """Whether a file that begins so is a submission as `hb submit` writes it, gzipped or not."""
+    if head.startswith(GZIP_MAGIC):
+        with contextlib.suppress(zlib.error):
+            head = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, len(HEADER))
+    return head.startswith(HEADER)
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,7 @@ def image_id_of(image_name: str) -> str:
     return image_name.removesuffix(suffix) if suffix.lower() in IMAGE_SUFFIXES else image_name
 
 
-@contextmanager
+@contextlib.contextmanager
 def text_writer(file: BinaryIO, *, packed: bool) -> Iterator[io.TextIOWrapper]:
     """Write UTF-8 text into an open binary file, gzipped if `packed`; the file stays open."""
     # No name and no time in the gzip header: the same masks give the same bytes.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from handbone_cli.errors import HandboneError
+from handbone_cli.errors import HandboneError, differences
 from handbone_cli.files import digest_json, make_folder, read_json, require, write_json
 from handbone_cli.store.boxes import CORE, FLOOR, MARGIN, BoxedProbabilities
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+RUN_FACTS = "run.json"
+"""Marks a run directory, which is easily given for its store."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Store:
         """Open a store; one sentence if there is none, or it is of another format."""
         require(path, "a store (a folder that `hb predict -o` writes)")
         if not (path / MANIFEST).exists():
-            raise HandboneError(f"{path}: not a store, there is no {MANIFEST} in it.")
+            raise HandboneError(f"{path}: not a store, {_what_it_is(path)}.")
         manifest = read_json(path / MANIFEST)
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             raise HandboneError(f"{path / MANIFEST}: not a store manifest of format {FORMAT}.")
@@ -121,7 +124,8 @@ class StoreWriter:
             "order": list(order),
             "images": {},
         }
-        if (path / MANIFEST).exists():
+        self._is_new = not (path / MANIFEST).exists()
+        if not self._is_new:
             self._continue(Store.open(path))
         elif path.is_dir() and any(path.iterdir()):
             raise HandboneError(f"{path}: the folder has files but no store; choose another -o.")
@@ -129,17 +133,13 @@ class StoreWriter:
         self._save()
 
     def _continue(self, old: Store) -> None:
-        same = old.manifest["settings"] == self._manifest["settings"]
-        if not same or list(old.class_names) != self._manifest["class_names"]:
-            before, now = old.manifest["settings"], self._manifest["settings"]
-            changed = sorted(
-                key
-                for key in {*before, *now}
-                if (key in before) != (key in now) or before.get(key) != now.get(key)
-            )
+        changed = differences(old.manifest["settings"], self._manifest["settings"])
+        if list(old.class_names) != self._manifest["class_names"]:
+            changed["class_names"] = "other classes"
+        if changed:
             raise HandboneError(
-                f"{self.path}: holds a store of another {', '.join(changed) or 'class list'}; "
-                "choose another -o, or delete it."
+                f"{self.path}: holds a store of another prediction: {', '.join(changed.values())}; "
+                "predict as then to add to it, choose another -o, or delete it."
             )
         order = dict.fromkeys([*old.manifest["order"], *self._manifest["order"]])
         self._manifest |= {"images": dict(old.manifest["images"]), "order": list(order)}
@@ -156,8 +156,25 @@ class StoreWriter:
         self._manifest["images"][image_id] = asdict(entry)
         self._save()
 
+    def remove_if_empty(self) -> None:
+        """Take a store away again that this writer began and that has no image yet."""
+        if self._is_new and not self._manifest["images"]:
+            (self.path / MANIFEST).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # something else has come to lie there
+                (self.path / "images").rmdir()
+                self.path.rmdir()
+
     def _save(self) -> None:
         write_json(self.path / MANIFEST, self._manifest)
+
+
+def _what_it_is(path: Path) -> str:
+    """What lies there in a store's stead, and the way to a store."""
+    if path.is_file():
+        return "but a file; expected a folder that `hb predict -o` writes"
+    if (path / RUN_FACTS).exists():
+        return f"but a run; `hb predict {path} -i val -o STORE` makes a store with it"
+    return f"there is no {MANIFEST} in it"
 
 
 def image_file(store: Path, image_id: str) -> Path:

@@ -22,16 +22,27 @@ class Report(Protocol):
 
 
 @contextlib.contextmanager
-def progress(what: str, unit: str = "images") -> Iterator[Report]:
+def progress(what: str, unit: str = "images", after: float = 0.0) -> Iterator[Report]:
     """Show the progress of one long step with its rate and the time left.
 
-    Usage: `with progress("Predicting") as report: report(done, total, "Dice 0.97")`.
+    Usage: `with progress("Predicting") as report: report(done, total, "Dice 0.97")`. A step that
+    is over within `after` seconds shows nothing.
     """
-    if sys.stderr.isatty():
-        with _bar(what, unit) as report:
-            yield report
-    else:
-        yield _lines(what, unit)
+    started = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        shown: Report | None = None
+
+        def report(done: int, total: int, figure: str = "") -> None:
+            nonlocal shown
+            if shown is None and time.monotonic() - started >= after:
+                on_screen = sys.stderr.isatty()
+                shown = stack.enter_context(_bar(what, unit)) if on_screen else _lines(what, unit)
+            if shown is not None:
+                shown(done, total, figure)
+
+        if after == 0 and sys.stderr.isatty():
+            shown = stack.enter_context(_bar(what, unit))
+        yield report
 
 
 @contextlib.contextmanager

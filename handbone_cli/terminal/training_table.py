@@ -83,15 +83,21 @@ class TrainingTable:
         loss = "" if values["loss"] is None else f"{values['loss']:.4f}"
         mean = f"{dice.mean():.4f}" if dice is not None else ""
         if dice is not None:
-            order = dice.argsort()[:WORST]
-            self._worst = "  ".join(f"{self._class_names[i]} {dice[i]:.3f}" for i in order)
+            self._worst = self._name_worst(dice)
         self._rows.append((str(values["epoch"]), loss, mean, f"{values['seconds']:.1f}"))
         if self._live is None:
-            worst = f"  worst {self._worst}" if dice is not None else ""
+            worst = f"  {self._worst}" if dice is not None else ""
             row = f"epoch {values['epoch']}/{self._epochs}  loss {loss}  {values['seconds']:.1f} s"
             print(f"{row}{f'  mean Dice {mean}' if mean else ''}{worst}", file=sys.stderr)
         else:
             self._live.update(self._screen())
+
+    def _name_worst(self, dice: NDArray[np.float64]) -> str:
+        """The worst bones, worst first; where all are alike, none is named."""
+        if len(dice) > 1 and dice.min() == dice.max():
+            return f"every bone {dice[0]:.3f}"
+        order = dice.argsort(kind="stable")[:WORST]
+        return f"worst {'  '.join(f'{self._class_names[i]} {dice[i]:.3f}' for i in order)}"
 
     def note(self, line: str) -> None:
         """Something that a person should know."""
@@ -117,7 +123,7 @@ class TrainingTable:
         )
         for row in self._rows[-RECENT:]:
             table.add_row(*row)
-        return Group(table, Text(self._state), Text(f"worst: {self._worst}" if self._worst else ""))
+        return Group(table, Text(self._state), Text(self._worst))
 
 
 def _clock(seconds: float) -> str:

@@ -6,20 +6,25 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import ValidationError
 
-from handbone_cli.errors import HandboneError
+from handbone_cli.errors import HandboneError, differences
 from handbone_cli.networks.weights import load_tensors, own_tensors, restore_tensors, save_tensors
 from handbone_cli.recipe.load import to_table
+from handbone_cli.recipe.schema import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from handbone_cli.networks.wrapper import Segmenter
-    from handbone_cli.recipe.schema import Recipe
 
-FREE_TO_CHANGE = ("tracking",)
-"""Sections that do not touch the arithmetic, so a resumed run may differ in them."""
+FREE_TO_CHANGE = ("tracking", "data.workers", "data.cache", "data.cache_mb", "data.loader")
+"""Sections and keys that a resumed run may differ in: they do not touch the arithmetic, but for
+data.loader, whose plugins draw the same patches to within a grey level or two."""
+MOST_NAMED = 5
+"""Differing keys that a sentence names."""
+RESUME_OR_START = "resume it with the recipe it began with, or start a new run with another -o"
 
 
 @dataclass
@@ -33,6 +38,8 @@ class Position:
         best_epoch: when that was, counted from 1 as people do.
         stale: validations since.
         history: mean Dice of every validation.
+        loss_sum: of the losses in the epoch under way.
+        loss_steps: how many steps that sum is of.
     """
 
     epoch: int = 0
@@ -41,6 +48,22 @@ class Position:
     best_epoch: int = 0
     stale: int = 0
     history: list[float] = field(default_factory=list)
+    loss_sum: float = 0.0
+    loss_steps: int = 0
+
+    @property
+    def mean_loss(self) -> float | None:
+        """Of the epoch under way; None before its first step."""
+        return self.loss_sum / self.loss_steps if self.loss_steps else None
+
+    def end_step(self, loss: float) -> None:
+        """Count a step and its loss."""
+        self.step, self.loss_steps = self.step + 1, self.loss_steps + 1
+        self.loss_sum += loss
+
+    def end_epoch(self) -> None:
+        """Go to the beginning of the next epoch."""
+        self.epoch, self.step, self.loss_sum, self.loss_steps = self.epoch + 1, 0, 0.0, 0
 
 
 def save_weights(path: Path, model: Segmenter, header: dict[str, Any]) -> None:
@@ -111,24 +134,31 @@ def load_model_weights(path: Path, model: Segmenter, class_names: Sequence[str])
     restore_tensors(model, tensors, path)
 
 
-def refuse_other_recipe(path: Path, old: dict[str, Any], recipe: Recipe) -> None:
-    """One sentence with the differing keys unless the recipes agree in all that matters."""
-    differing = sorted(
-        f"{key} ({before!r} then, {now!r} now)"
-        for key, (before, now) in _differences(old, to_table(recipe)).items()
-        if key.split(".")[0] not in FREE_TO_CHANGE
-    )
+def refuse_other_recipe(
+    path: Path, old: dict[str, Any], recipe: Recipe, way_out: str = RESUME_OR_START
+) -> None:
+    """One sentence with the differing keys unless the recipes agree in all that matters.
+
+    Args:
+        path: what was made with the old recipe.
+        old: that recipe's table, as a checkpoint and run.json keep it.
+        recipe: what is asked for now.
+        way_out: what the user can do.
+    """
+    differing = [
+        said
+        for key, said in differences(_with_keys_since(old), to_table(recipe)).items()
+        if not any(f"{key}.".startswith(f"{free}.") for free in FREE_TO_CHANGE)
+    ]
     if differing:
-        raise HandboneError(
-            f"{path}: belongs to another recipe: {'; '.join(differing[:5])}. "
-            "Resume with the recipe it began with, or start a new run."
-        )
+        more = [f"and {len(differing) - MOST_NAMED} more"] if len(differing) > MOST_NAMED else []
+        named = ", ".join([*differing[:MOST_NAMED], *more])
+        raise HandboneError(f"{path}: was trained with another recipe: {named}; {way_out}.")
 
 
-def _differences(old: Any, new: Any, at: str = "") -> dict[str, tuple[Any, Any]]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        found: dict[str, tuple[Any, Any]] = {}
-        for key in sorted(old.keys() | new.keys()):
-            found |= _differences(old.get(key), new.get(key), f"{at}.{key}" if at else key)
-        return found
-    return {} if old == new else {at: (old, new)}
+def _with_keys_since(old: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's table with the defaults of keys that the schema did not have at its time."""
+    try:
+        return to_table(Recipe.model_validate(old))
+    except ValidationError:  # of a schema with other keys: these are differences
+        return old

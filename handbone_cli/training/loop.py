@@ -92,19 +92,20 @@ def train(job: Training, *, resume: bool = False) -> Position:
     at = restore_state(job.last, model, optimizer, scaler, recipe) if resume else Position()
     with _interruptible() as interrupted:
         while at.epoch < recipe.train.epochs and not _stale(at, recipe):
-            started, losses = time.perf_counter(), []
+            started = time.perf_counter()
             model.train()
             for images, labels in job.loader.epoch(at.epoch, at.step):
                 rate = learning_rate(recipe, at.epoch * steps + at.step, steps)
-                losses.append(_step(job, optimizer, scaler, (images, labels), rate, at))
-                at.step += 1
-                job.observer.step(at, steps, losses[-1], len(images))
+                loss = _step(job, optimizer, scaler, (images, labels), rate, at)
+                at.end_step(loss)
+                job.observer.step(at, steps, loss, len(images))
                 if interrupted.is_set():
                     _save_and_leave(job, optimizer, scaler, at)
             dice = _validate(job, at, interrupted, (optimizer, scaler))
-            at.epoch, at.step = at.epoch + 1, 0
+            mean_loss = at.mean_loss
+            at.end_epoch()
             save_state(job.last, model, optimizer, scaler, at, job.header)
-            _report(job, at, losses, dice, time.perf_counter() - started)
+            _report(job, at, mean_loss, dice, time.perf_counter() - started)
             if interrupted.is_set() and at.epoch < recipe.train.epochs:
                 _leave(job)
     if at.best_epoch == 0:
@@ -189,11 +190,11 @@ def _stale(at: Position, recipe: Recipe) -> bool:
 
 
 def _report(
-    job: Training, at: Position, losses: list[float], dice: NDArray[np.float64] | None, took: float
+    job: Training, at: Position, loss: float | None, dice: NDArray[np.float64] | None, took: float
 ) -> None:
     values: dict[str, Any] = {
         "epoch": at.epoch,
-        "loss": float(np.mean(losses)) if losses else None,
+        "loss": loss,
         "seconds": round(took, 2),
     }
     if dice is not None:

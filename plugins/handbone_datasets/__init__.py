@@ -26,3 +26,27 @@ def handbone_datasets(register: Callable[..., Any]) -> None:
         options="handbone_datasets.generated:GeneratedOptions",
         summary="hands drawn from a shape model of 288 real ones, rendered as radiographs",
     )
+    register(
+        "png_masks",
+        "handbone_datasets.png_masks:build",
+        options="handbone_datasets.png_masks:PngMasksOptions",
+        summary="images/ and masks/: a PNG a class, overlaps kept, or index maps",
+    )
+    register(
+        "coco",
+        "handbone_datasets.coco:build",
+        options="handbone_datasets.coco:CocoOptions",
+        summary="COCO annotations: polygons and run lengths, overlaps kept; RAM-H1200",
+    )
+    register(
+        "labelme",
+        "handbone_datasets.labelme:build",
+        options="handbone_datasets.labelme:LabelmeOptions",
+        summary="images with labelme's JSON beside them, or inside it",
+    )
+    register(
+        "dicom",
+        "handbone_datasets.dicom:build",
+        options="handbone_datasets.dicom:DicomOptions",
+        summary="DICOM files with JSON or masks beside them; people are hashes",
+    )

@@ -59,6 +59,7 @@ class CompetitionDataset:
                     else None
                 ),
                 path=image,
+                labels_path=labels.get(name),
             )
             for name, image in images.items()
         ]

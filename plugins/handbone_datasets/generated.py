@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 import io
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ SIDES = ("left", "right")
 SUBPIXEL = 6  # bits of a vertex' fraction in cv2's fixed point
 BODY, SHAPE, PICTURE, META = range(4)
 SETTINGS = "generated.json"
+VERSION = 1
+"""Of the drawing; part of what stands for a hand in the cache of prepared images."""
 
 
 class GeneratedOptions(Options):
@@ -45,6 +48,9 @@ class GeneratedOptions(Options):
     test_people: int = Field(0, ge=0, description="people for the test part")
     size: int = Field(2048, ge=64, le=8192, description="side of the square images, px")
     generator_seed: int = Field(1, ge=0, description="the same seed gives the same hands")
+    endless: bool = Field(
+        default=False, description="training draws new hands for ever; `people` counts an epoch"
+    )
 
 
 class GeneratedDataset:
@@ -77,7 +83,20 @@ class GeneratedDataset:
             person=f"ID{person + 1:03d}",
             read_image=functools.partial(draw_image, *place),
             read_labels=functools.partial(draw_outlines, *place),
+            key=f"generated {VERSION} {place}",
+            side=SIDES[side],
         )
+
+    @property
+    def endless(self) -> bool:
+        """Whether training draws new hands."""
+        return self.options.endless
+
+    def draw(self, number: int) -> Sample:
+        """The hand of a number, of people behind those of both splits; not to be kept."""
+        first = self.options.people + self.options.test_people
+        sample = self._sample(first + number // len(SIDES), number % len(SIDES))
+        return dataclasses.replace(sample, key=None)
 
     def write(self, root: Path, report: Callable[[int, int], None]) -> None:
         """Lay the hands down in the competition's layout, skipping those that are there.
@@ -99,7 +118,7 @@ class GeneratedDataset:
         self._write_meta_data(root / "meta_data.csv", [sample for _, sample in jobs])
 
     def _claim(self, root: Path) -> None:
-        settings = self.options.model_dump()
+        settings = self.options.model_dump(exclude={"endless"})
         if (root / SETTINGS).exists():
             if read_json(root / SETTINGS) != settings:
                 raise HandboneError(

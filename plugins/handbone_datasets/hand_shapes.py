@@ -1,27 +1,18 @@
 """Owns drawing the outlines of the 29 bones of a hand that never was: shape, pose and placement.
 
-Where the figures come from: `hand_shapes.npz` holds a point distribution model (Cootes et al.,
-"Active shape models", CVIU 1995) measured on 288 real hands, from the majority of five published
-models' masks. Figures only: no image and no single person's outline is in it. The mean outlines
-and the twenty displacement fields of one standard deviation (mode times its SD) were rounded to
-`step` (0.05 px at 2048) and stored as int16; the means and SDs of the unit and of the origin, the
-areas, lengths, widths and overlaps beside them are those of the same 288 hands.
-
-Frame of the model: origin = centroid of the Capitate, +y towards the wrist, one unit = the
-distance from there to the centroid of finger-8, the thumb at negative x (a right hand seen from
-its back, as it lies on the cassette).
+The shapes come from `handbone_cli.ShapeModel`, a point distribution model measured on 288 real
+hands; its frame and the origin of its figures are told there.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handbone_cli import HAND_BONES
+from handbone_cli import HAND_BONES, ShapeModel
 
 Floats = NDArray[np.float32]
 
@@ -78,7 +69,7 @@ class HandShapes:
 
     @classmethod
     def load(cls) -> HandShapes:
-        """Read the model that ships beside this module; read once in a process."""
+        """Take the figures of the shape model; read once in a process."""
         return _load()
 
     def draw_body(self, rng: np.random.Generator) -> Floats:
@@ -152,15 +143,14 @@ class HandShapes:
 
 @lru_cache(maxsize=1)
 def _load() -> HandShapes:
-    with np.load(Path(__file__).with_name("hand_shapes.npz"), allow_pickle=False) as figures:
-        step = float(figures["step"])
-        return HandShapes(
-            mean=figures["mean"].astype(np.float32) * np.float32(step),
-            displacements=figures["displacements"].astype(np.float32) * np.float32(step),
-            unit_px=(float(figures["unit_px"][0]), float(figures["unit_px"][1])),
-            origin_px=figures["origin_px"],
-            image_px=int(figures["image_px"]),
-        )
+    model = ShapeModel.load()
+    return HandShapes(
+        mean=model.mean,
+        displacements=model.displacements,
+        unit_px=model.unit_px,
+        origin_px=model.origin_px,
+        image_px=model.image_px,
+    )
 
 
 def _forearm_angle(shape: Floats) -> float:

@@ -17,5 +17,10 @@ def handbone_loaders(register: Callable[..., Any]) -> None:
     register(
         "torch",
         "handbone_loaders.torch_loader:build",
-        summary="torch DataLoader over patches, in order of a seeded shuffle",
+        summary="worker processes over a shared cache of prepared images",
+    )
+    register(
+        "dali",
+        "handbone_loaders.dali_loader:build",
+        summary="NVIDIA DALI decodes, equalises and warps, on a GPU where there is one",
     )

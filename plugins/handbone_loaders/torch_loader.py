@@ -1,71 +1,145 @@
-"""The loader `torch`: a DataLoader over patches, whose order is a function of seed and epoch."""
+"""The loader `torch`: workers that live as long as the run, each patch drawn by its place."""
 
 from __future__ import annotations
 
+import multiprocessing
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from handbone_cli import HandboneError
+from handbone_loaders.order import EpochOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from handbone_cli import LoaderContext, Options
 
-STREAM = 0x10AD
+Place = tuple[int, int]
+"""Epoch and index of a patch."""
+END = ""
+"""Stands for an image id where a fault ends the run."""
 
 
-class _EpochPatches(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """The patches of one epoch in their shuffled order."""
+class _Patches(Dataset[tuple[torch.Tensor, torch.Tensor, dict[str, str]]]):
+    """Patches by place, with the faults of images that are new since the last one."""
 
-    def __init__(self, source: Any, epoch: int, order: list[int]) -> None:
-        self._source, self._epoch, self._order = source, epoch, order
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._told: set[str] = set(source.faults)
+
+    def __getitem__(self, place: Place) -> tuple[torch.Tensor, torch.Tensor, dict[str, str]]:
+        try:
+            patch = self._source.patch(*place)
+        except HandboneError as error:  # torch would wrap it in its own traceback
+            return torch.empty(0), torch.empty(0), {END: str(error)}
+        found = {k: v for k, v in self._source.faults.items() if k not in self._told}
+        self._told |= found.keys()
+        return torch.from_numpy(patch.image), torch.from_numpy(patch.labels), found
+
+
+class _Places:
+    """The batches of one epoch as places; set anew for every epoch, so that workers can stay."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Place]] = []
+
+    def __iter__(self) -> Iterator[list[Place]]:
+        return iter(self.batches)
 
     def __len__(self) -> int:
-        return len(self._order)
-
-    def __getitem__(self, place: int) -> tuple[torch.Tensor, torch.Tensor]:
-        patch = self._source.patch(self._epoch, self._order[place])
-        return torch.from_numpy(patch.image), torch.from_numpy(patch.labels)
+        return len(self.batches)
 
 
 class TorchLoader:
-    """Batches of an epoch; the last incomplete batch is dropped, a single short one is kept."""
+    """Batches of an epoch from a DataLoader."""
 
     def __init__(self, context: LoaderContext) -> None:
         self._context = context
-        self._size = min(context.batch_size, len(context.source))
+        self._order = EpochOrder(context)
+        self._places = _Places()
+        self._workers = context.workers
+        self._loader: Any = None
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return len(self._context.source) // self._size
+        return len(self._order)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Batches `start` to the end: (N, 1, h, w) float32 and (N, h, w, P) uint8."""
-        rng = np.random.default_rng((STREAM, self._context.seed, number))
-        order = rng.permutation(len(self._context.source)).tolist()
-        wanted = order[start * self._size : len(self) * self._size]
-        if not wanted:
-            return
-        patches = _EpochPatches(self._context.source, number, wanted)
-        loader = DataLoader(
-            patches,
-            batch_size=self._size,
-            num_workers=self._context.workers,
-            pin_memory=torch.cuda.is_available(),
-        )
-        try:
-            yield from (tuple(batch) for batch in loader)
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise HandboneError(
-                "a loader's worker process died, most often for want of memory; "
-                "continue with --resume after lowering data.workers in a new run (0: none)."
-            ) from error
+        """Batches `start` to the end: (N, c, h, w) float32 and (N, h, w, P) uint8.
+
+        Where a worker process dies the rest comes from this process: the same batches, slower.
+        """
+        done = start
+        while done < len(self):
+            self._places.batches = [
+                [(number, index) for index in batch] for batch in self._order.batches(number, done)
+            ]
+            try:
+                for images, labels, faults in self._open():
+                    self._quarantine(faults)
+                    done += 1
+                    yield images, labels
+            except RuntimeError as error:
+                if "DataLoader worker (pid" not in str(error) or self._workers == 0:
+                    raise
+                self._workers, self._loader = 0, None
+                self._context.note(
+                    "a worker process of the loader died, most often for want of memory (RAM or "
+                    "/dev/shm); the run goes on without workers; lower data.workers next time."
+                )
+
+    def _open(self) -> Any:
+        if self._loader is None:
+            self._loader = DataLoader(
+                _Patches(self._context.source),
+                batch_sampler=self._places,
+                num_workers=self._workers,
+                collate_fn=_stack,
+                pin_memory=self._context.device == "cuda",
+                persistent_workers=self._workers > 0,
+                worker_init_fn=_use_one_thread if self._workers else None,
+                multiprocessing_context=_start_method() if self._workers else None,
+            )
+        return self._loader
+
+    def _quarantine(self, faults: dict[str, str]) -> None:
+        """Tell of an image that a worker, or this process, could not read."""
+        if END in faults:
+            raise HandboneError(faults[END])
+        for image_id, fault in faults.items():
+            if image_id not in self._context.source.faults or self._workers == 0:
+                self._context.note(f"quarantined: {fault}")
+            if image_id not in self._context.source.faults:
+                self._context.source.quarantine(image_id, fault)
+
+
+def _stack(
+    patches: list[tuple[torch.Tensor, torch.Tensor, dict[str, str]]],
+) -> tuple[torch.Tensor, torch.Tensor, dict[str, str]]:
+    faults: dict[str, str] = {}
+    for _, _, found in patches:
+        faults |= found
+    if END in faults:
+        return torch.empty(0), torch.empty(0), faults
+    images = torch.stack([image for image, _, _ in patches])
+    return images, torch.stack([labels for _, labels, _ in patches]), faults
+
+
+def _use_one_thread(_worker: int) -> None:
+    """A process a core is enough; cv2 would start as many threads again in each.
+
+    0, not 1: at 1 cv2 first joins the threads of its pool, which did not survive the fork.
+    """
+    import cv2
+
+    cv2.setNumThreads(0)
+
+
+def _start_method() -> str | None:
+    """Fork where it is the fastest and safe (Linux); the platform's own way elsewhere."""
+    return "fork" if "fork" in multiprocessing.get_all_start_methods() else None
 
 
 def build(_options: Options, context: LoaderContext) -> TorchLoader:

@@ -34,7 +34,9 @@ class Term(Options):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str
+    """The loss."""
     weight: float = Field(1.0, gt=0, allow_inf_nan=False)
+    """What it is multiplied by."""
 
     def options(self) -> dict[str, Any]:
         """The options of the named loss."""
@@ -45,7 +47,7 @@ class CombinedOptions(Options):
     """Options of combined."""
 
     terms: tuple[Term, ...]
-    """`[{ name = "focal", weight = 0.4 }, { name = "dice", weight = 0.6, smooth = 10 }]`."""
+    """Losses with weights and options: `[{ name = "dice", weight = 0.6, smooth = 10 }, ...]`."""
 
     @field_validator("terms")
     @classmethod

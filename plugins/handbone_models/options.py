@@ -15,7 +15,9 @@ class NnunetOptions(Options):
     features: tuple[PositiveInt, ...] = Field((32, 64, 128, 256, 512, 512), min_length=2)
     """Channels of each stage; each stage after the first halves height and width."""
     convs_per_stage: PositiveInt = 2
+    """Convolutions of each stage, in the encoder and in the decoder."""
     norm: Literal["instance", "batch"] = "instance"
+    """Normalisation after each convolution, by image or over the batch."""
 
 
 class UnetOptions(Options):

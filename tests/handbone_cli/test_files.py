@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -140,6 +141,42 @@ def test_require_names_what_was_expected(tmp_path):
     assert said(files.require, missing, "a store") == (
         f"{missing}: no such file or folder; expected a store."
     )
+
+
+def begins_with_ours(head):
+    return head.startswith(b"ours")
+
+
+def test_what_hb_did_not_make_is_not_written_over(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(b"name = 'first'")
+    assert said(files.refuse_foreign, path, "a submission", begins_with_ours) == (
+        f"{path}: is there already and is not a submission that hb wrote; choose another -o, or "
+        "remove that file first."
+    )
+    assert path.read_bytes() == b"name = 'first'"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"ours, from before"])
+def test_a_place_that_is_free_empty_or_ours_may_be_written(tmp_path, content):
+    path = tmp_path / "file"
+    if content is not None:
+        path.write_bytes(content)
+    files.refuse_foreign(path, "a submission", begins_with_ours)
+    files.refuse_foreign(tmp_path, "a submission", begins_with_ours)  # atomic_write will say it
+
+
+def test_only_the_head_of_a_file_is_read(tmp_path):
+    (tmp_path / "file").write_bytes(b"ours" * 5000)
+    heads = []
+    files.refuse_foreign(tmp_path / "file", "x", lambda head: heads.append(head) is None)
+    assert heads == [b"ours" * 1024]
+
+
+def test_a_device_is_neither_read_nor_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path(os.devnull)):
+        assert said(files.refuse_foreign, path, "x", begins_with_ours).startswith(f"{path}: is ")
 
 
 def test_digests_are_sha256_and_do_not_depend_on_key_order():

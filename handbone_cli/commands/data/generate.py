@@ -9,10 +9,34 @@ import click
 
 @click.command(short_help="Draw hands as radiographs, with outlines.")
 @click.option("-o", "--output", type=Path, required=True, help="Folder to write.")
-@click.option("--people", default=20, show_default=True, help="People to train on, two hands each.")
-@click.option("--test-people", default=4, show_default=True, help="People for the test part.")
-@click.option("--size", default=2048, show_default=True, help="Side of the images, px.")
-@click.option("--seed", default=1, show_default=True, help="The same seed gives the same hands.")
+@click.option(
+    "--people",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="People to train on, two hands each.",
+)
+@click.option(
+    "--test-people",
+    type=click.IntRange(0),
+    default=4,
+    show_default=True,
+    help="People for the test part.",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(64, 8192),
+    default=2048,
+    show_default=True,
+    help="Side of the images, px.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="The same seed gives the same hands.",
+)
 def generate(output: Path, people: int, test_people: int, size: int, seed: int) -> None:
     """Draw hands as radiographs with their outlines, in the competition's layout.
 

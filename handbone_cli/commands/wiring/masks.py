@@ -12,11 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from handbone_cli.host.interfaces import PostProcessor, Sample
     from handbone_cli.host.registry import Registry
     from handbone_cli.masks import LabelSource, MaskSource, PackedMask
     from handbone_cli.results.submission import SubmissionMasks
     from handbone_cli.store.store import Store
+
+
+def is_csv(path: Path) -> bool:
+    """Whether a path names a submission."""
+    return path.name.endswith((".csv", ".csv.gz"))
 
 
 def build_rules(
@@ -46,6 +54,8 @@ def open_masks(
         decision = document.load(path)
         decision = decision.on(on) if on else decision
         stores = document.open_members(decision)
+    elif is_csv(path):
+        raise HandboneError(f"{path}: a submission; expected a store or a decision (.toml).")
     elif on:
         raise HandboneError(f"{path}: --on goes with a decision (.toml), not with a store.")
     else:
@@ -58,18 +68,23 @@ def open_masks(
     return masks, stores
 
 
-def open_submission(path: Path, labels: str, registry: Registry) -> tuple[MaskSource, LabelSource]:
-    """A submission and its truth from a dataset, which also knows the images' sizes and people."""
+def open_submission(
+    path: Path, labels: str | None, registry: Registry
+) -> tuple[SubmittedMasks, LabelSource]:
+    """A submission and its truth from a dataset, which also knows its images and their people."""
     from handbone_cli.results.submission import SubmissionMasks
 
+    if labels is None:
+        raise HandboneError(
+            f"{path}: a CSV does not say where its images and their truth are; use --labels."
+        )
     dataset = open_named_dataset(labels, registry)
     samples = all_samples(dataset)
     names = frozenset(SubmissionMasks(path, None, dataset.class_names).image_ids)
     wanted = [sample for sample in samples if sample.image_id in names]
     sizes = {s.image_id: _size(s) for s in wanted}
     masks = SubmissionMasks(path, sizes, dataset.class_names)
-    people = {sample.image_id: sample.person for sample in wanted}
-    return SubmittedMasks(masks, people), SampleLabels(wanted, len(dataset.class_names))
+    return SubmittedMasks(masks, wanted), SampleLabels(wanted, len(dataset.class_names))
 
 
 def _size(sample: Sample) -> tuple[int, int]:
@@ -78,15 +93,27 @@ def _size(sample: Sample) -> tuple[int, int]:
 
 
 class SubmittedMasks:
-    """A MaskSource over a submission whose people are known."""
+    """A MaskSource over a submission whose images and people are known."""
 
-    def __init__(self, masks: SubmissionMasks, people: Mapping[str, str]) -> None:
-        self._masks, self._people = masks, people
+    def __init__(self, masks: SubmissionMasks, samples: Sequence[Sample]) -> None:
+        self._masks = masks
+        self._samples = {sample.image_id: sample for sample in samples}
         self.image_ids, self.class_names = masks.image_ids, masks.class_names
 
     def person(self, image_id: str) -> str:
         """Whose image it is."""
-        return self._people[image_id]
+        return self._samples[image_id].person
+
+    def read_grey(self, image_id: str) -> NDArray[np.uint8]:
+        """The radiograph of an image, (H, W)."""
+        from handbone_cli.data.preprocessing import to_uint8
+
+        return to_uint8(self._samples[image_id].read_image())
+
+    @property
+    def files(self) -> set[Path]:
+        """The image files."""
+        return {sample.path for sample in self._samples.values() if sample.path}
 
     def mask(self, image_id: str) -> PackedMask:
         """The masks of one image."""

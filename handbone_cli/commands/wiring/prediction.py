@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from handbone_cli.data.preprocessing import PreparedImage
     from handbone_cli.host.registry import Registry
     from handbone_cli.networks.wrapper import Segmenter
     from handbone_cli.prediction.predictor import Predictor, Prepared
-    from handbone_cli.recipe.schema import ComponentSection, Data, Recipe
+    from handbone_cli.recipe.schema import ComponentSection, Recipe
     from handbone_cli.runs.directory import RunDirectory
+
+
+def open_run(path: Path) -> RunDirectory:
+    """The run of a path; one sentence that says what else lies there."""
+    from handbone_cli.errors import HandboneError
+    from handbone_cli.runs.directory import RunDirectory
+    from handbone_cli.store.store import MANIFEST
+
+    run = RunDirectory(path)
+    if path.is_file():
+        raise HandboneError(f"{path}: a file; expected a run directory (what `hb train` writes).")
+    if (path / MANIFEST).exists() and not run.facts_file.exists():
+        raise HandboneError(
+            f"{path}: a store (what `hb predict` wrote); expected a run directory (what `hb train` "
+            "writes)."
+        )
+    return run
 
 
 def weights_file(directory: RunDirectory) -> Path:
@@ -31,10 +46,12 @@ def load_model(
     directory: RunDirectory, recipe: Recipe, registry: Registry, class_names: Sequence[str]
 ) -> Segmenter:
     """The run's best weights in its network, on the device."""
+    from handbone_cli.data.preprocessing import Preprocessing
     from handbone_cli.networks.build import build_segmenter, choose_device
     from handbone_cli.training.checkpoint import load_model_weights
 
-    model = build_segmenter(without_pretraining(recipe), registry, len(class_names))
+    channels = Preprocessing.of(recipe, registry).channels
+    model = build_segmenter(without_pretraining(recipe), registry, len(class_names), channels)
     load_model_weights(weights_file(directory), model, class_names)
     return model.to(choose_device())
 
@@ -55,6 +72,7 @@ def build_predictor(
     tta: Sequence[ComponentSection],
 ) -> Predictor:
     """The predictor of a recipe around a model."""
+    from handbone_cli.data.preprocessing import Preprocessing
     from handbone_cli.networks.build import build_tta, choose_device, choose_precision
     from handbone_cli.prediction.predictor import Predictor
     from handbone_cli.prediction.sliding_window import Windows
@@ -62,10 +80,11 @@ def build_predictor(
     asked = recipe.predict
     windows = Windows(asked.window, asked.stride, asked.gaussian, asked.sigma, asked.batch_size)
     device = choose_device()
+    preprocessing = Preprocessing.of(recipe, registry)
     return Predictor(
         model=model.eval(),
         classes=len(class_names),
-        prepare=lambda grey: prepare_for_network(grey, recipe.data),
+        prepare=lambda grey: for_network(preprocessing(grey)),
         windows=windows if asked.sliding else None,
         tta=build_tta(tta, registry, class_names),
         device=device,
@@ -73,14 +92,13 @@ def build_predictor(
     )
 
 
-def prepare_for_network(grey: NDArray[Any], data: Data) -> Prepared:
-    """A decoded image as training saw it: preprocessed, warped, normalised."""
+def for_network(ready: PreparedImage) -> Prepared:
+    """A prepared image as training saw it: warped and normalised."""
     from handbone_cli.data.geometry import warp
-    from handbone_cli.data.preprocessing import normalise, prepare
+    from handbone_cli.data.preprocessing import normalise
     from handbone_cli.prediction.predictor import Prepared
 
-    ready = prepare(grey, data)
-    pixels: NDArray[np.uint8] = ready.grey
-    if pixels.shape != ready.target:
-        pixels = warp(pixels, ready.to_grey, ready.target)
-    return Prepared(normalise(pixels, ready.mean, ready.std), ready.size)
+    frame, pixels = ready.frame, ready.grey
+    if pixels.shape[:2] != frame.target:
+        pixels = warp(pixels, frame.to_reduced, frame.target)
+    return Prepared(normalise(pixels, frame.mean, frame.std), frame.size, frame.crop)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from handbone_cli.host.interfaces import Dataset, Loader, Sample
+    from handbone_cli.commands.wiring.loading import RunData
+    from handbone_cli.data.prepared import PreparedImages
+    from handbone_cli.host.interfaces import Dataset, Sample
     from handbone_cli.host.registry import Registry
     from handbone_cli.networks.wrapper import Segmenter
     from handbone_cli.recipe.schema import Recipe
@@ -33,8 +35,7 @@ def describe(recipe: Recipe, dataset: Dataset, training: Sequence[Sample]) -> di
 
 def wire(
     recipe: Recipe,
-    dataset: Dataset,
-    samples: tuple[list[Sample], list[Sample]],
+    data: RunData,
     run: RunDirectory,
     registry: Registry,
     header: dict[str, Any],
@@ -43,6 +44,7 @@ def wire(
     """Everything that the loop needs, from the recipe's plugins."""
     import torch
 
+    from handbone_cli.commands.wiring.loading import build_loader
     from handbone_cli.host.interfaces import TrackerContext
     from handbone_cli.networks.build import (
         build_loss,
@@ -52,14 +54,15 @@ def wire(
     )
     from handbone_cli.training.loop import Training
 
-    training, validation = samples
     device = choose_device()
-    model = build_segmenter(recipe, registry, len(dataset.class_names))
-    start_at_prior(model, training)
+    names = data.dataset.class_names
+    channels = data.images.preprocessing.channels
+    model = build_segmenter(recipe, registry, len(names), channels)
+    start_at_prior(model, data.training, data.images)
     model.to(device)
     if recipe.train.channels_last:
         model.to(memory_format=torch.channels_last)
-    loss = build_loss(recipe, registry, dataset.class_names)
+    loss = build_loss(recipe, registry, names)
     context = TrackerContext(run.path, recipe.name, header["recipe"])
     trackers = [registry.build("trackers", name, {}, context) for name in recipe.tracking.trackers]
     precision = choose_precision(recipe.train.precision, device)
@@ -67,8 +70,8 @@ def wire(
         recipe=recipe,
         model=model,
         loss=loss,
-        loader=build_loader(recipe, training, registry, len(dataset.class_names), device.type),
-        validate=validation_of(model, recipe, validation, registry, dataset),
+        loader=build_loader(recipe, data.source, registry, device.type, observer.note),
+        validate=validation_of(model, recipe, registry, data),
         device=device,
         precision=precision,
         last=run.last,
@@ -79,51 +82,35 @@ def wire(
     )
 
 
-def start_at_prior(model: Segmenter, samples: Sequence[Sample], most: int = 64) -> None:
+def start_at_prior(
+    model: Segmenter, samples: Sequence[Sample], images: PreparedImages, most: int = 64
+) -> None:
     """Start the class bias at the pixel frequencies in up to 64 labelled images, evenly spread."""
     import torch
 
     from handbone_cli.data.frequencies import class_frequencies
 
     chosen = samples[:: max(len(samples) // most, 1)][:most]
-    model.start_at_prior(torch.from_numpy(class_frequencies(chosen, len(model.bias))).float())
-
-
-def build_loader(
-    recipe: Recipe, samples: Sequence[Sample], registry: Registry, classes: int, device: str
-) -> Loader:
-    """The recipe's loader over its patches; `auto` is dali where a GPU and the plugin are there."""
-    import os
-
-    from handbone_cli.data.patches import TrainingPatches
-    from handbone_cli.host.interfaces import LoaderContext
-
-    name = recipe.data.loader
-    if name == "auto":
-        name = "dali" if device == "cuda" and "dali" in registry.names("loaders") else "torch"
-    workers = recipe.data.workers
-    if workers < 0:
-        workers = min(8, os.cpu_count() or 1) if device == "cuda" else 0
-    source = TrainingPatches(samples, recipe, classes)
-    context = LoaderContext(source, recipe.train.batch_size, workers, recipe.seed)
-    loader: Loader = registry.build("loaders", name, {}, context)
-    return loader
+    frequencies = class_frequencies(chosen, images, len(model.bias))
+    model.start_at_prior(torch.from_numpy(frequencies).float())
 
 
 def validation_of(
     model: Segmenter,
     recipe: Recipe,
-    samples: Sequence[Sample],
     registry: Registry,
-    dataset: Dataset,
+    data: RunData,
 ) -> Any:
     """A function that scores the people left out, as `hb predict` will: windows, no TTA."""
-    from handbone_cli.commands.wiring.prediction import build_predictor
+    from handbone_cli.commands.wiring.prediction import build_predictor, for_network
     from handbone_cli.training.validation import validate
 
-    predictor = build_predictor(model, recipe, registry, dataset.class_names, tta=())
+    predictor = build_predictor(model, recipe, registry, data.dataset.class_names, tta=())
 
     def scores() -> Iterator[Scored]:
-        return validate(samples, lambda sample: predictor.predict(sample.read_image()))
+        return validate(
+            data.validation,
+            lambda sample: predictor.predict_prepared(for_network(data.images.image(sample))),
+        )
 
-    return scores if samples else None
+    return scores if data.validation else None

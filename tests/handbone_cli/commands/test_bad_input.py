@@ -39,8 +39,10 @@ class Place:
     def __init__(self, folder, trained, second, decision):
         self.folder, self.trained, self.second, self.decision = folder, trained, second, decision
         self.recipe = trained.data.recipe
-        for name in ("out.csv", "out.toml", "out/old.txt"):
-            self.file(name, "from before")
+        self.file("out.csv", CSV)
+        self.file("out.toml", "# Written by `hb ensemble optimize`; from before.\n")
+        self.file("out/old.txt", "from before")
+        self.file("own.txt", "a user's own")
 
     def __truediv__(self, name):
         return self.folder / name
@@ -65,6 +67,12 @@ class Place:
         if spoil is not None:
             spoil(root)
         return self.file("own.toml", tiny_recipe(root, **overrides))
+
+    def both(self, **overrides):
+        """An ensemble recipe of two members."""
+        for name in "ab":
+            self.file(f"{name}.toml", tiny_recipe(self.trained.data.root, name=name, **overrides))
+        return self.file("both.toml", 'name = "both"\nmembers = ["a.toml", "b.toml"]\n')
 
     def json(self, path, change):
         content = json.loads(path.read_text())
@@ -260,6 +268,61 @@ ROWS = [
     Row("a text file as an input",
         lambda p: ["predict", run(p), "-i", p / "out.csv", "-o", p / "s"],
         "out.csv: not a PNG or JPEG image"),
+    Row("a run as a store", lambda p: ["evaluate", run(p)],
+        "run: not a store, but a run; `hb predict "),
+    Row("a run among the stores",
+        lambda p: ["ensemble", "optimize", store(p), run(p), "-o", p / "out.toml"],
+        "run: not a store, but a run; `hb predict "),
+    Row("a file as a store", lambda p: ["submit", p / "own.txt", "-o", p / "out.csv"],
+        "own.txt: not a store, but a file"),
+    Row("a store as a run", lambda p: ["predict", store(p), "-i", "val", "-o", p / "s"],
+        "val: a store (what `hb predict` wrote); expected a run directory"),
+    Row("a file as a run", lambda p: ["predict", p / "own.txt", "-i", "val", "-o", p / "s"],
+        "own.txt: a file; expected a run directory"),
+    Row("a store to resume", lambda p: ["train", "--resume", store(p)],
+        "val: a store (what `hb predict` wrote); expected a run directory"),
+    Row("a submission to submit", lambda p: ["submit", p / "out.csv", "-o", p / "new.csv"],
+        "out.csv: a submission; expected a store or a decision"),
+    Row("a submission to draw without its images",
+        lambda p: ["visualize", p / "out.csv", "-o", p / "pictures"],
+        "out.csv: a CSV does not say where its images and their truth are; use --labels."),
+    # outputs that would replace what hb did not write
+    Row("a recipe in a submission's place", lambda p: ["submit", store(p), "-o", p / "own.txt"],
+        "own.txt: is there already and is not a submission that hb wrote; choose another -o"),
+    Row("a decision in a submission's place",
+        lambda p: ["submit", store(p), "-o", p / "out.toml"],
+        "out.toml: is there already and is not a submission"),
+    Row("a recipe in a decision's place",
+        lambda p: ["ensemble", "optimize", store(p), p.second.val, "-o",
+                   p.file("first.toml", THREE)],
+        "first.toml: is there already and is not a decision that hb wrote"),
+    Row("a submission in the scores' place",
+        lambda p: ["evaluate", store(p), "--csv", p / "out.csv"],
+        "out.csv: is there already and is not a CSV of scores"),
+    Row("a radiograph in a picture's place",
+        lambda p: ["visualize", store(p), "-o", p.image("pics/image0006.png").parent],
+        "pics/image0006.png: is there already and is not a picture that hb wrote"),
+    Row("a folder of other radiographs",
+        lambda p: ["visualize", store(p), "-o", p.image("pics/film.jpg").parent],
+        "pics/film.jpg: is there already and is not a picture that hb wrote"),
+    Row("somebody's contact sheet",
+        lambda p: ["visualize", store(p), "-o", p.image("pics/contact_sheet.png").parent],
+        "pics/contact_sheet.png: is there already and is not a picture that hb wrote"),
+    Row("a folder of recipes for a run", lambda p: ["train", p.recipe, "-o", p / "out"],
+        "out: the folder has files but no run; choose another -o"),
+    Row("somebody's run.json", lambda p: ["train", p.recipe, "-o",
+        p.file("app/run.json", "{}").parent], "run.json: not what `hb train` writes"),
+    Row("an ensemble's decision over a recipe",
+        lambda p: ["ensemble", "run", p.both(), "-o",
+                   p.file("work/ensemble.toml", THREE).parent],
+        "ensemble.toml: is there already and is not a decision"),
+    Row("an ensemble's pictures among radiographs",
+        lambda p: ["ensemble", "run", p.both(), "-o",
+                   p.image("work/pictures/film.png").parents[1]],
+        "film.png: is there already and is not a picture"),
+    Row("an ensemble's submission over a file",
+        lambda p: ["ensemble", "run", p.both(), "-o", p.file("work/submission.csv", "x").parent],
+        "submission.csv: is there already and is not a submission"),
     Row("an output folder of something else",
         lambda p: ["predict", run(p), "-i", "test", "-o", p / "out"],
         "the folder has files but no"),
@@ -286,18 +349,40 @@ ROWS = [
         lambda p: ["ensemble", "run", p.file("e.toml", "]"), "-o", p / "work"], "e.toml: not TOML"),
     Row("--set without a value", lambda p: ["train", p.recipe, "--set", "train.epochs"],
         "--set train.epochs: expected KEY=VALUE"),
+    Row("a key of another section", lambda p: ["train", p.recipe, "--set", "epochs=1"],
+        "--set: epochs = 1: there is no such key. Did you mean 'train.epochs'?"),
+    Row("a fold below 0", lambda p: ["train", p.recipe, "--fold", -1],
+        "--fold: data.fold = -1: expected 0 or more."),
+    Row("an ensemble as a recipe", lambda p: ["train", "ensembles/winners"],
+        "`hb ensemble run ensembles/winners` takes it"),
+    Row("an ensemble to show", lambda p: ["recipes", "show", "ensembles/winners"],
+        "`hb ensemble run ensembles/winners` takes it"),
+    Row("a recipe as an ensemble", lambda p: ["ensemble", "run", "quickstart", "-o", p / "work"],
+        "quickstart: is the recipe of one model; `hb train quickstart` takes it"),
+    Row("one person left out", lambda p: ["ensemble", "run", p.both(data={"folds": 6}),
+        "-o", p / "work"], "data.folds = 6 leaves one person out in fold 2, and weighing models "
+        "takes two at least; lower data.folds or bring more people."),
+    Row("an unknown view for an ensemble", lambda p: ["ensemble", "run", p.both(), "--tta", "hflop",
+        "-o", p / "work"], "--tta: tta.0.name = 'hflop'"),
     Row("an unknown key", lambda p: ["train", p.recipe, "--set", "train.epoch=1"],
         "--set: train.epoch = 1: there is no such key. Did you mean 'epochs'?"),
     Row("an unknown model", lambda p: ["train", p.hands(model={"name": "nnnet"}), "-o", p / "run"],
         "Did you mean 'nnunet'?"),
-    Row("a fold that is not there", lambda p: ["train", p.recipe, "--fold", 9], "fold 9 is out of"),
+    Row("a fold that is not there", lambda p: ["train", p.recipe, "--fold", 9],
+        "--fold: data.fold = 9: expected 0 to 2."),
     Row("more folds than people", lambda p: ["train", p.hands(data={"folds": 4})],
         "data.folds = 4, but the data has 3 people"),
     Row("a strange image to exclude",
         lambda p: ["train", p.recipe, "--set", "data.exclude=['image77']"], "image77"),
     Row("gaps between windows",
         lambda p: ["predict", run(p), "-i", "val", "--stride", 65, "-o", p / "s"],
-        "stride 65 leaves gaps between windows of 64"),
+        "--stride: predict: stride 65 leaves gaps between windows of 64"),
+    Row("a window that is too small",
+        lambda p: ["predict", run(p), "-i", "val", "--window", 5, "-o", p / "s"],
+        "--window: predict.window = 5: expected 32 or more."),
+    Row("a view's option without a value",
+        lambda p: ["predict", run(p), "-i", "val", "--tta", "scale:factor", "-o", p / "s"],
+        "--tta scale:factor: expected NAME or NAME:KEY=VALUE, for example scale:factor=0.8."),
     Row("an unknown view",
         lambda p: ["predict", run(p), "-i", "val", "--tta", "hflop", "-o", p / "s"],
         "is named 'hflop'. Did you mean 'hflip'?"),
@@ -312,7 +397,13 @@ ROWS = [
         "nothing to resume"),
     Row("resuming with another recipe",
         lambda p: ["train", "--resume", run(p), "--set", "optimizer.lr=0.5"],
-        "belongs to another recipe: optimizer.lr (0.02 then, 0.5 now)"),
+        "run: was trained with another recipe: optimizer.lr (0.02 then, 0.5 now); resume it "
+        "without RECIPE and --set, or start a new run with another -o."),
+    Row("resuming with another fold", lambda p: ["train", "--resume", run(p), "--fold", 1],
+        "was trained with another recipe: data.fold (2 then, 1 now)"),
+    Row("resuming with a recipe changed by hand", spoilt_run(lambda f, _: (f / "recipe.toml")
+        .write_text((f / "recipe.toml").read_text().replace("epochs = 2", "epochs = 3")),
+        "train", "--resume"), "was trained with another recipe: train.epochs (2 then, 3 now)"),
     Row("resuming from a cut checkpoint", stopped(cut("last.safetensors")),
         "last.safetensors: not a checkpoint of handbone, or cut off"),
     Row("a cut checkpoint", spoilt_run(cut("best.safetensors")),
@@ -331,7 +422,11 @@ ROWS = [
         "best.safetensors: is of another network than its recipe builds"),
     # stores
     Row("a store of other settings", lambda p: ["predict", run(p), "-i", "val", "--uniform",
-        "-o", p.copy(store(p), "copy")], "copy: holds a store"),
+        "-o", p.copy(store(p), "copy")],
+        "copy: holds a store of another prediction: predict.gaussian (true then, false now); "
+        "predict as then to add to it, choose another -o, or delete it."),
+    Row("a store with other views", lambda p: ["predict", run(p), "-i", "val", "--tta", "hflip",
+        "-o", p.copy(store(p), "copy")], "another prediction: tta (none then, hflip now);"),
     Row("a manifest that is not JSON", spoilt_store(written("manifest.json", "{")),
         "manifest.json: not JSON"),
     Row("a manifest of another form", spoilt_store(written("manifest.json", "[1]")),
@@ -346,6 +441,8 @@ ROWS = [
     Row("stores without a common image",
         lambda p: ["ensemble", "optimize", store(p), p.trained.test, "-o", p / "out.toml"],
         "have no image in common"),
+    Row("one store alone", lambda p: ["ensemble", "optimize", store(p), "-o", p / "out.toml"],
+        "one store has nothing to be weighed against; name two or more"),
     Row("one store twice",
         lambda p: ["ensemble", "optimize", store(p), store(p), "-o", p / "out.toml"],
         "the same store is named twice"),
@@ -427,6 +524,7 @@ def test_one_sentence_exit_one_and_nothing_spoilt(place, row):
     done = hb(*argv, cwd=place.folder)
     assert done.code == 1, done
     assert "Traceback" not in done.out + done.err
+    assert "$ hb " not in done.out  # an ensemble's job is refused before its first command
     lines = done.err.splitlines()
     said = [place for place, line in enumerate(lines) if line.startswith("hb: ")]
     assert len(said) == 1, done.err

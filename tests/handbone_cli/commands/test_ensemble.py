@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -80,7 +81,9 @@ def test_the_whole_job_and_again(tiny_data, tmp_path):
     recipe, work = tmp_path / "both.toml", tmp_path / "work"
     recipe.write_text('name = "both"\nmembers = ["a.toml", "b.toml"]\nper_class = false\n')
     assert hb("recipes", "validate", recipe).out == f"{recipe}: valid\n"
-    done = hb("ensemble", "run", recipe, "--tta", "hflip", "--set", "optimizer.lr=0.03", "-o", work)
+    job = ("ensemble", "run", recipe, "--tta", "scale:factor=0.5", "-o", work)
+    lr = ("--set", "optimizer.lr=0.03")
+    done = hb(*job, *lr)
     assert done.code == 0, done.err
     commands = [line for line in done.out.splitlines() if line.startswith("$ hb ")]
     assert [line.split()[2] for line in commands] == [
@@ -91,10 +94,39 @@ def test_the_whole_job_and_again(tiny_data, tmp_path):
     assert commands[0] == (
         f"$ hb train {tmp_path / 'a.toml'} --set optimizer.lr=0.03 -o {work}/runs/a"
     )
+    assert "--tta scale:factor=0.5" in commands[1]
     assert (work / "submission.csv").read_text().count("\n") == 9
     assert (work / "pictures" / "contact_sheet.png").exists()
     before = (work / "runs" / "a" / "best.safetensors").stat().st_mtime_ns
-    again = hb("ensemble", "run", recipe, "--tta", "hflip", "-o", work)
+    again = hb(*job, *lr)
     assert again.code == 0, again.err
     assert f"{work}/runs/a: trained already\n" in again.out
+    for other, said in (
+        ((), "optimizer.lr (0.03 then, 0.02 now)"),
+        ((*lr, "--set", "train.epochs=2"), "train.epochs (1 then, 2 now)"),
+        ((*lr, "--set", "model.norm=batch"), "model.norm (instance then, batch now)"),
+    ):
+        refused = hb(*job, *other)
+        assert (refused.code, refused.out) == (1, "")
+        assert refused.err == (
+            f"hb: {work}/runs/a: was trained with another recipe: {said}; choose another -o.\n"
+        )
+    assert hb(*job, *lr, "--set", "model.norm=instance").code == 0  # which is the default
     assert (work / "runs" / "a" / "best.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_run_of_another_recipe_is_found_before_anything_is_trained(
+    trained_run, tiny_data, tmp_path
+):
+    """The second member's run is a changed one; the first must not be trained for nothing."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.toml").write_text(tiny_recipe(tiny_data.root, name=name))
+    (tmp_path / "both.toml").write_text('name = "both"\nmembers = ["a.toml", "b.toml"]\n')
+    shutil.copytree(trained_run.run, tmp_path / "work" / "runs" / "b")
+    done = hb("ensemble", "run", tmp_path / "both.toml", "-o", tmp_path / "work")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        f"hb: {tmp_path}/work/runs/b: was trained with another recipe: name (tiny then, b now); "
+        "choose another -o.\n"
+    )
+    assert not (tmp_path / "work" / "runs" / "a").exists()

@@ -62,3 +62,19 @@ def test_a_submission_scores_like_the_store_it_is_from(trained_run, tmp_path):
     assert json.loads(done.out) == store
     against_itself = hb("evaluate", trained_run.test, "--labels", path, "--json")
     assert json.loads(against_itself.out)["mean_dice"] == 1
+
+
+def test_again_replaces_its_own_csv(trained_run, tmp_path):
+    command = ("evaluate", trained_run.val, "--csv", tmp_path / "dice.csv")
+    assert [hb(*command).code for _ in range(2)] == [0, 0]
+
+
+def test_where_nothing_overlaps_no_bone_is_called_worst(trained_run, tmp_path):
+    """Masks of one corner pixel, where no hand has a bone."""
+    path = tmp_path / "corner.csv"
+    rows = [f"{image}.png,{bone},1 1" for image in ("image0012", "image0013") for bone in BONES]
+    path.write_text("\n".join(["image_name,class,rle", *rows, ""]))
+    lines = hb("evaluate", path, "--labels", trained_run.data.recipe).out.splitlines()
+    assert [line.split() for line in lines[2:6]] == [[bone, "0.0000", "0.0000"] for bone in BONES]
+    assert lines[6] == "no bone of any image overlaps its label: none is worse than another"
+    assert lines[7].startswith("mean Dice 0.0000")

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import json
+import re
+
+import pytest
 
 from handbone_cli.host.hookspecs import KINDS
+from handbone_cli.host.registry import installed
 from handbone_cli.testing import hb
 
 
@@ -36,6 +40,27 @@ def test_show():
         "norm",
     ]
     assert hb("plugins", "show", "hflip").out.endswith("no options\n")
+
+
+def test_show_says_types_and_defaults_as_a_recipe_has_them():
+    lines = hb("plugins", "show", "nnunet").out.splitlines()
+    cells = [re.split(r"  +", line) for line in lines[2:]]
+    assert [row[:3] for row in cells] == [
+        ["option", "type", "default"],
+        ["features", "list of whole numbers", "[32, 64, 128, 256, 512, 512]"],
+        ["convs_per_stage", "whole number", "2"],
+        ["norm", "instance | batch", "instance"],
+    ]
+    assert "  true or false  false  " in hb("plugins", "show", "hrnet").out
+    assert "  number  required  " in hb("plugins", "show", "scale").out
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_option_of_ours_is_described(kind):
+    for component in installed().components[kind].values():
+        if component.distribution == "handbone":
+            for key, option in component.options_type().model_fields.items():
+                assert option.description, (component.name, key)
 
 
 def test_unknown_names():

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from handbone_cli.prediction.predictor import Predictor
 from handbone_cli.store.store import Store
 from handbone_cli.testing import BONES, hb
 from handbone_cli.testing.tiny import draw_tiny_hand, write_png
@@ -120,3 +121,72 @@ def test_paths_are_kept_for_pictures_from_elsewhere(trained_run, films, tmp_path
     assert done.code == 0, done.err
     drawn = hb("visualize", tmp_path / "s", "-o", tmp_path / "pictures", cwd=tmp_path)
     assert drawn.code == 0, drawn.err
+
+
+@pytest.mark.parametrize("name", ["films", "hand.png"])
+def test_a_predict_that_fails_at_its_start_leaves_no_store(trained_run, tmp_path, name):
+    (tmp_path / "films").mkdir()
+    for path in (tmp_path / "films" / "note.png", tmp_path / "hand.png"):
+        path.write_text("hello")
+    done = hb("predict", trained_run.run, "-i", name, "-o", "store", cwd=tmp_path)
+    path = "films/note.png" if name == "films" else name
+    assert done.code == 1
+    said = done.err.splitlines()[-1]
+    assert said.startswith(f"hb: {path}: not a PNG or JPEG image")
+    assert said.endswith("whatever its name says.")
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_interrupted_predict_leaves_a_store_of_what_is_done(
+    trained_run, films, tmp_path, monkeypatch
+):
+    predict, counts = Predictor.predict, iter(range(9))
+
+    def stop_at_the_third(self, image):
+        if next(counts) == 2:
+            raise KeyboardInterrupt
+        return predict(self, image)
+
+    monkeypatch.setattr(Predictor, "predict", stop_at_the_third)
+    done = hb("predict", trained_run.run, "-i", films, "-o", tmp_path / "store")
+    assert done.code == 130
+    assert list(manifest(tmp_path / "store")["images"]) == ["strip", "colour"]
+
+
+def test_the_others_are_counted(trained_run, films, tmp_path):
+    folder = tmp_path / "films"
+    shutil.copytree(films, folder)
+    (folder / "note.png").write_text("hello")
+    done = hb("predict", trained_run.run, "-i", "films", "-o", "store", cwd=tmp_path)
+    assert done.code == 1
+    said = done.err.splitlines()[-1]
+    assert said.startswith("hb: films/note.png: not a PNG or JPEG image")
+    assert said.endswith("whatever its name says. The other 4 of 5 are in store.")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("-i", "films/a.png", "films/b.png"),
+            "unexpected words: films/b.png; a pattern for -i needs quotes: -i 'films/*.png'.",
+        ),
+        (
+            ("-i", "a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"),
+            "unexpected words: b.jpg c.jpg d.jpg ...; a pattern for -i needs quotes: -i '*.jpg'.",
+        ),
+        (("val", "-i", "val"), "unexpected words: val."),
+    ],
+)
+def test_a_glob_without_quotes_is_a_mistake_of_usage(tmp_path, words, said):
+    done = hb("predict", "run", *words, "-o", tmp_path / "store")
+    assert done.code == 2
+    assert done.err.splitlines()[0].startswith("Usage: hb predict ")
+    assert done.err.splitlines()[-1] == f"Error: {said}"
+
+
+def test_a_view_at_its_defaults_is_the_same_view(trained_run, films, tmp_path):
+    command = ("predict", trained_run.run, "-i", films / "plain.png", "-o", tmp_path / "store")
+    for view in ("rot90", "rot90:turns=1"):
+        assert hb(*command, "--tta", view).code == 0
+    assert manifest(tmp_path / "store")["settings"]["tta"] == [{"name": "rot90", "turns": 1}]

@@ -50,3 +50,22 @@ def test_copy(tmp_path):
         1,
         f"hb: {tmp_path / 'nnunet.toml'}: is there already; remove it, or name another folder.\n",
     )
+
+
+def test_show_has_every_option_of_the_plugins(tmp_path):
+    sets = ("--set", "tta=[{name='rot90'}]", "--set", "postprocess=[{name='remove_small'}]")
+    (tmp_path / "shown.toml").write_text(hb("recipes", "show", "quickstart", *sets).out)
+    shown = parse_toml(tmp_path / "shown.toml")
+    assert shown["model"] == {
+        "name": "nnunet",
+        "features": [16, 32, 48, 64, 96, 128],
+        "convs_per_stage": 2,
+        "norm": "instance",
+    }
+    assert shown["loss"]["terms"] == [
+        {"name": "dice", "weight": 1.0, "batch": True, "smooth": 1.0},
+        {"name": "bce", "weight": 10.0},
+    ]
+    assert shown["tta"] == [{"name": "rot90", "turns": 1}]
+    assert shown["postprocess"] == [{"name": "remove_small", "min_area": 900}]
+    assert len(shown["data"]["class_names"]) == 29

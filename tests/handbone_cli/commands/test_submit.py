@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from pathlib import Path
 
 from handbone_cli.testing import BONES, hb
 
@@ -38,3 +39,21 @@ def test_an_unfinished_store_is_refused(trained_run, tmp_path):
         "run the same `hb predict` again.\n"
     )
     assert not (tmp_path / "s.csv").exists()
+
+
+def test_again_replaces_its_own_submission(trained_run, tmp_path):
+    path = tmp_path / "submission.csv.gz"
+    for _ in range(2):
+        assert hb("submit", trained_run.test, "-o", path).code == 0
+
+
+def test_without_on_the_stores_are_named(weighed, trained_run, second_run, tmp_path):
+    done = hb("submit", weighed.decision, "-o", tmp_path / "s.csv")
+    assert done.code == 0
+    first, *_ = done.err.splitlines()
+    head, named = first.split(": no --on, so on the stores that its weights were chosen on: ")
+    assert head == str(weighed.decision)
+    assert [Path(path).resolve() for path in named.split(", ")] == [trained_run.val, second_run.val]
+    on = ("--on", trained_run.test, "--on", second_run.test)
+    assert "no --on" not in hb("submit", weighed.decision, *on, "-o", tmp_path / "t.csv").err
+    assert "no --on" not in hb("submit", trained_run.test, "-o", tmp_path / "u.csv").err

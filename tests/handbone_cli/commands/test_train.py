@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 
 import pytest
 import torch
 
 from handbone_cli.networks.weights import load_tensors
+from handbone_cli.recipe.load import parse_toml
 from handbone_cli.terminal.training_table import TrainingTable
 from handbone_cli.testing import BONES, hb
+from handbone_cli.training.checkpoint import Position
 
 EPOCH = (
     r"epoch (\d)/2  loss \d\.\d{4}  \d+\.\d s  mean Dice 0\.\d{4}  "
@@ -88,9 +91,10 @@ def test_ctrl_c_and_resume_give_the_same_weights(trained_run, tmp_path, monkeypa
         old, new = (load_tensors(folder / name)[0] for folder in (trained_run.run, run))
         assert old.keys() == new.keys()
         assert all(torch.equal(old[key], new[key]) for key in old), name
-    scores = [[json.loads(line)["mean_dice"] for line in (folder / "metrics.jsonl").open()]
-              for folder in (trained_run.run, run)]  # fmt: skip
-    assert scores[0] == scores[1]
+    lines = [[json.loads(line) for line in (folder / "metrics.jsonl").open()]
+             for folder in (trained_run.run, run)]  # fmt: skip
+    for whole, cut in zip(*lines, strict=True):
+        assert {**whole, "seconds": 0} == {**cut, "seconds": 0}
 
 
 def test_a_finished_run_has_nothing_left(trained_run):
@@ -101,6 +105,58 @@ def test_a_finished_run_has_nothing_left(trained_run):
         f"{trained_run.run}: trained already, mean Dice {score}\n",
         "",
     )
+
+
+def test_a_finished_run_of_other_settings_is_not_taken_for_this_one(trained_run):
+    again = hb("train", "--resume", trained_run.run, "--set", "train.epochs=3")
+    assert (again.code, again.out) == (1, "")
+    assert again.err == (
+        f"hb: {trained_run.run}: was trained with another recipe: train.epochs (2 then, 3 now); "
+        "resume it without RECIPE and --set, or start a new run with another -o.\n"
+    )
+    same = hb("train", trained_run.data.recipe, "--resume", trained_run.run, "--fold", 2)
+    assert same.code == 0, same.err
+
+
+def test_the_recipe_of_a_run_has_the_options_of_its_plugins(trained_run):
+    recipe = parse_toml(trained_run.run / "recipe.toml")
+    assert recipe["model"]["norm"] == "instance"
+    assert recipe["loss"]["terms"][0] == {
+        "name": "dice", "weight": 1.0, "batch": True, "smooth": 1.0,
+    }  # fmt: skip
+
+
+def test_what_may_change_on_resuming_does_change(trained_run, tmp_path, monkeypatch):
+    shutil.copytree(trained_run.run, tmp_path / "run")
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**facts, "status": "running"}))
+    command = ("train", "--resume", tmp_path / "run", "--set", "tracking.trackers=[]")
+    before = (tmp_path / "run" / "metrics.jsonl").read_text()
+    seen = []
+    monkeypatch.setattr(
+        "handbone_cli.training.loop.train", lambda job, resume: seen.append(job) or Position(2)
+    )
+    assert hb(*command).code == 0
+    (job,) = seen
+    assert job.trackers == []
+    assert job.header["recipe"]["model"]["norm"] == "instance"
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == before
+
+
+def test_resume_takes_no_output(trained_run, tmp_path):
+    done = hb("train", "--resume", trained_run.run, "-o", tmp_path / "other")
+    assert done.code == 2
+    assert "--resume RUN goes on in RUN; leave out -o." in done.err
+
+
+def test_a_run_that_never_saved_is_started_afresh_in_its_folder(trained_run, tmp_path):
+    shutil.copytree(trained_run.run, tmp_path / "run")
+    for name in ("last.safetensors", "best.safetensors"):
+        (tmp_path / "run" / name).unlink()
+    sets = ("--set", "train.epochs=1", "--set", "train.patches_per_image=1")
+    done = hb("train", trained_run.data.recipe, *sets, "-o", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 1
 
 
 def test_no_recipe_is_a_mistake_of_usage():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from handbone_cli.data.fold_file import FoldFile, save_folds
 from handbone_cli.data.sources import (
     dataset_split,
     from_files,
@@ -12,6 +13,7 @@ from handbone_cli.data.sources import (
 from handbone_cli.errors import HandboneError
 from handbone_cli.host.registry import installed
 from handbone_cli.recipe.load import load_recipe
+from handbone_cli.testing import write_dicom
 from handbone_cli.testing.tiny import write_png
 
 
@@ -42,6 +44,41 @@ def test_two_of_one_name(films):
     write_png(films / "a.jpg", np.zeros((4, 4), np.uint8))
     with pytest.raises(HandboneError, match="two images are named 'a' but for their suffix"):
         from_files(str(films))
+
+
+def test_a_folder_of_dicom_files(tmp_path):
+    pytest.importorskip("pydicom")
+    pixels = np.zeros((5, 6), np.uint16)
+    left = {"ImageLaterality": "L", "ImagerPixelSpacing": [0.1, 0.2]}
+    for name, elements in (
+        ("Doe_left.dcm", left),
+        ("1.2.840.7", {"PatientID": "P2"}),
+        ("deep/IM0001", {"StudyInstanceUID": "1.2.9"}),
+        ("deep/report.dcm", {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.22", "Rows": None}),
+    ):
+        write_dicom(tmp_path / name, pixels, **elements)
+    (tmp_path / "cut.dcm").write_bytes((tmp_path / "1.2.840.7").read_bytes()[:-9])
+    write_png(tmp_path / "film.bmp", np.zeros((4, 4), np.uint8))
+    samples = {sample.image_id: sample for sample in from_files(str(tmp_path))}
+    assert list(samples) == ["1.2.840.7", "Doe_left", "cut", "IM0001", "film"]
+    assert (samples["Doe_left"].side, samples["Doe_left"].spacing) == ("left", (0.1, 0.2))
+    assert samples["Doe_left"].person == samples["1.2.840.7"].person == samples["cut"].person
+    assert samples["IM0001"].person != samples["cut"].person
+    assert not {"P1", "P2", "1.2.826.1", "1.2.9"} & {s.person for s in samples.values()}
+    assert samples["film"].person == "film"
+    assert samples["IM0001"].read_image().shape == (5, 6)
+    with pytest.raises(HandboneError, match=r"cut\.dcm: the DICOM file is cut off"):
+        samples["cut"].read_image()
+
+
+def test_a_file_that_is_dicom_by_name_alone(tmp_path):
+    (tmp_path / "film.dcm").write_text("no film")
+    (sample,) = from_files(str(tmp_path / "film.dcm"))
+    assert (sample.image_id, sample.person) == ("film", "film")
+    with pytest.raises(
+        HandboneError, match=r"film\.dcm: not a PNG or JPEG image, nor BMP or DICOM"
+    ):
+        sample.read_image()
 
 
 @pytest.mark.parametrize(
@@ -88,3 +125,43 @@ def test_a_dataset_without_test_images_or_labels(tmp_path, tiny_data):
         dataset_split(recipe, installed(), "test")
     with pytest.raises(HandboneError, match="there is no labelled image to train on"):
         dataset_split(recipe, installed(), "val")
+
+
+@pytest.fixture
+def split(tmp_path, tiny_data):
+    people = {f"ID{person:03d}": person % 3 for person in range(1, 7)}
+    save_folds(tmp_path / "folds.toml", FoldFile(3, 1, (), people))
+    return tmp_path / "folds.toml"
+
+
+def test_folds_of_a_file(tiny_data, split):
+    recipe, dataset = opened(tiny_data, f"data.folds_file={split}", "data.fold=1")
+    training, validation = training_and_validation(dataset, recipe)
+    assert {s.person for s in validation} == {"ID001", "ID004"}
+    assert {s.person for s in training} == {"ID002", "ID003", "ID005", "ID006"}
+    recipe, _ = opened(tiny_data, f"data.folds_file={split}", "data.fold=1", "seed=99")
+    assert dataset_split(recipe, installed(), "val")[0].person == "ID001"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("ID006 = 0", "", "1 of 6 people of the data are not in it"),
+        ("ID00", "P", "a split of other people"),
+        ("folds = 3", "folds = 4", "has 4 folds, but data.folds = 3"),
+    ],
+)
+def test_a_file_that_does_not_fit(tiny_data, split, old, new, words):
+    split.write_text(split.read_text().replace(old, new))
+    recipe, dataset = opened(tiny_data, f"data.folds_file={split}", "data.fold=1")
+    with pytest.raises(HandboneError, match=words):
+        training_and_validation(dataset, recipe)
+
+
+@pytest.mark.parametrize(("fold", "words"), [(1, "everyone"), (0, "nobody")])
+def test_a_fold_of_all_or_none(tiny_data, split, fold, words):
+    people = {f"ID{person:03d}": 1 for person in range(1, 7)} | {"ID100": 0, "ID101": 2}
+    save_folds(split, FoldFile(3, 1, (), people))
+    recipe, dataset = opened(tiny_data, f"data.folds_file={split}", f"data.fold={fold}")
+    with pytest.raises(HandboneError, match=f"{words} of the data is in fold {fold}"):
+        training_and_validation(dataset, recipe)

@@ -98,6 +98,13 @@ def test_what_is_no_decision(tmp_path, change, message):
     assert said(document.load, path).startswith(f"{path}: {message}")
 
 
+def test_a_decision_is_known_by_its_head(tmp_path):
+    document.save(decision(tmp_path), tmp_path / "d.toml")
+    assert document.is_decision((tmp_path / "d.toml").read_bytes())
+    assert not document.is_decision(b"name = 'quickstart'\n")
+    assert not document.is_decision(b"")
+
+
 def test_a_missing_decision(tmp_path):
     assert said(document.load, tmp_path / "none.toml").startswith(
         f"{tmp_path / 'none.toml'}: no such file or folder; expected a decision (.toml)"

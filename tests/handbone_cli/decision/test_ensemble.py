@@ -128,6 +128,14 @@ def test_stores_of_other_classes_are_refused(pair, labels, make_store):
     )
 
 
+def test_one_store_has_nothing_to_be_weighed_against(pair, labels):
+    store = pair()[0]
+    assert said(run, [store], labels) == (
+        f"{store.path}: one store has nothing to be weighed against; name two or more, or use it "
+        f"as it is: `hb submit {store.path}`."
+    )
+
+
 RULE = {"name": "remove_small", "min_area": 5}
 
 

@@ -91,7 +91,7 @@ class Mirror:
 def predictor(model, windows=None, tta=(), reduce=1):
     def prepare(grey):
         small = grey[::reduce, ::reduce].astype(np.float32) / 255
-        return Prepared(small, grey.shape)
+        return Prepared(small[None], grey.shape, (0, grey.shape[0], 0, grey.shape[1]))
 
     return Predictor(model.eval(), 1, prepare, windows, tta)
 
@@ -118,6 +118,25 @@ def test_a_reduced_image_comes_back_in_its_own_pixels():
     assert boxed.size == (64, 48)
     assert (plane[18:38, 10:30] == 255).all()
     assert not plane[44:].any()
+
+
+@pytest.mark.parametrize("reduce", [1, 2])
+def test_a_cropped_image_comes_back_where_it_was(reduce):
+    """A preprocessor may cut a part out; outside of it there is nothing."""
+    image = np.zeros((64, 48), np.uint8)
+    image[16:40, 8:32] = 255
+
+    def prepare(grey):
+        small = grey[8:56:reduce, 4:44:reduce].astype(np.float32) / 255
+        return Prepared(small[None], grey.shape, (8, 56, 4, 44))
+
+    predicting = Predictor(Grey().eval(), 1, prepare, Windows(32, 16))
+    plane = predicting.predict(image).crop(0, (0, 64, 0, 48))
+    inner = (slice(18, 38), slice(10, 30))
+    assert (plane[inner] == 255).all()
+    assert not plane[44:].any()
+    if reduce == 1:
+        assert np.array_equal(plane > 127, image > 127)
 
 
 def test_views_are_averaged_as_probabilities():

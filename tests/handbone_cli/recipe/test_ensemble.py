@@ -44,10 +44,7 @@ def test_all_mistakes_of_an_ensemble_at_once(write):
     with pytest.raises(RecipeError) as caught:
         load_ensemble(str(path), installed())
     assert caught.value.problems == [
-        (
-            f"{path}: members = ['../a.toml']: expected: tuple should have at least 2 items "
-            "after validation, not 1."
-        ),
+        (f"{path}: members = ['../a.toml']: expected at least 2 values, not 1."),
         (
             f"{path}: per_clas = True: there is no such key. Did you mean 'per_class'? "
             "Known: members, name, per_class."
@@ -77,6 +74,24 @@ def test_a_mistake_in_a_member_names_its_file(write, tmp_path):
     with pytest.raises(RecipeError) as caught:
         load_ensemble(str(path), installed())
     (line,) = caught.value.problems
-    assert line == (
-        f"{path.parent / '../b.toml'}: train.epochs = 0: it should be greater than or equal to 1."
+    assert line == (f"{path.parent / '../b.toml'}: train.epochs = 0: expected 1 or more.")
+
+
+@pytest.mark.parametrize(
+    "text", [MEMBER.format("a"), 'extends = "a.toml"\n', "[train]\nepochs = 3\n"]
+)
+def test_the_recipe_of_one_model_is_told_from_an_ensemble(tmp_path, text):
+    path = tmp_path / "one.toml"
+    path.write_text(text)
+    with pytest.raises(HandboneError) as caught:
+        load_ensemble(str(path), installed())
+    assert str(caught.value) == (
+        f"{path}: is the recipe of one model; `hb train {path}` takes it, and here an ensemble "
+        "recipe is expected, which names `members`."
     )
+
+
+def test_keys_of_recipes_are_not_offered_to_an_ensemble(write):
+    with pytest.raises(RecipeError) as caught:
+        load_ensemble(str(write(BOTH + "fold = 3\n")), installed())
+    assert caught.value.problems[0].endswith("no such key. Known: members, name, per_class.")

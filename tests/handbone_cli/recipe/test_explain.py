@@ -10,8 +10,8 @@ from handbone_cli.recipe.schema import Train
 
 LEAST = 'name = "least"\n[model]\nname = "nnunet"\n[loss]\nname = "dice"\n'
 SECTIONS = (
-    "augment, data, extends, loss, model, name, optimizer, postprocess, predict, scheduler, "
-    "seed, tracking, train, tta"
+    "augment, data, extends, loss, model, name, optimizer, postprocess, predict, preprocess, "
+    "scheduler, seed, tracking, train, tta"
 )
 
 
@@ -33,7 +33,7 @@ def test_all_mistakes_at_once_with_file_key_value_and_nearest_name(problems):
     text = "[train]\nepoch = 5\nbatch_size = 0\n[data]\ndataset = 'generatd'\n"
     names = ", ".join(installed().names("datasets"))
     assert problems(text) == [
-        "FILE: train.batch_size = 0: it should be greater than or equal to 1.",
+        "FILE: train.batch_size = 0: expected 1 or more.",
         (
             "FILE: train.epoch = 5: there is no such key. Did you mean 'epochs'? "
             f"Known: {', '.join(sorted(Train.model_fields))}."
@@ -108,10 +108,10 @@ def test_an_unknown_plugin_of_any_kind_gets_the_nearest(problems, override, plac
                 "Known: convs_per_stage, features, norm."
             ),
         ),
-        ("model.norm=layer", "model.norm = 'layer': it should be 'instance' or 'batch'."),
+        ("model.norm=layer", "model.norm = 'layer': expected 'instance' or 'batch'."),
         (
             "tta=[{name='hflip'}, {name='rot90', turns=4}]",
-            "tta.1.turns = 4: it should be 1, 2 or 3.",
+            "tta.1.turns = 4: expected 1, 2 or 3.",
         ),
         ("tta=[{name='scale'}]", "tta.0.factor: this key is missing."),
     ],
@@ -125,9 +125,7 @@ def test_keys_beside_data_belong_to_the_dataset(problems, tmp_path):
     (tmp_path / "good.toml").write_text(LEAST + text)
     recipe = load_recipe(str(tmp_path / "good.toml"), installed())
     assert recipe.data.dataset_options == {"people": 3}
-    assert problems(text, "data.people=0") == [
-        "--set: data.people = 0: it should be greater than or equal to 1."
-    ]
+    assert problems(text, "data.people=0") == ["--set: data.people = 0: expected 1 or more."]
     (line,) = problems(text, "data.ptach=64")
     assert line.startswith("--set: data.ptach = 64: there is no such key. Did you mean 'patch'? ")
     assert "people" in line
@@ -145,16 +143,51 @@ def test_keys_beside_data_belong_to_the_dataset(problems, tmp_path):
         ),
         (
             "data.clahe=true",
-            "data.clahe = True: it should be a valid dictionary or instance of Clahe.",
+            "data.clahe = True: expected a table or false.",
         ),
-        ("data.fold=7", "data: fold 7 is out of range: folds = 5."),
-        ("train=5", "train = 5: it should be a valid dictionary or instance of Train."),
-        ("data=5", "data = 5: it should be a valid dictionary or instance of Data."),
-        ("tta=5", "tta = 5: it should be a valid tuple."),
-        ("tta=[5]", "tta.0 = 5: it should be a valid dictionary or instance of ComponentSection."),
-        ("model.name=5", "model.name = 5: it should be a valid string."),
-        ("tracking=5", "tracking = 5: it should be a valid dictionary or instance of Tracking."),
+        ("data.fold=7", "data.fold = 7: expected 0 to 4."),
+        ("train=5", "train = 5: expected a table."),
+        ("data=5", "data = 5: expected a table."),
+        ("tta=5", "tta = 5: expected a list."),
+        ("tta=[5]", "tta.0 = 5: expected a table."),
+        ("model.name=5", "model.name = 5: expected text."),
+        ("tracking=5", "tracking = 5: expected a table."),
     ],
 )
 def test_one_mistake_is_one_line_whatever_its_type(problems, override, line):
     assert problems("", override) == [f"--set: {line}"]
+
+
+@pytest.mark.parametrize(
+    ("override", "meant"),
+    [
+        ("epochs=3", "'train.epochs'"),
+        ("train.lr=3", "'optimizer.lr'"),
+        ("data.epochs=3", "'train.epochs'"),
+        ("train.seed=3", "'seed'"),
+        ("model.patch=3", "'data.patch'"),
+        ("data.clahe.resize=64", "'data.resize'"),
+        ("batch_size=1", "'train.batch_size' or 'predict.batch_size'"),
+        ("predict.batchsize=1", "'batch_size'"),
+        ("optimizer.name_=1", "'name'"),
+    ],
+)
+def test_a_key_of_another_section_is_offered_by_its_whole_name(problems, override, meant):
+    (line,) = problems("", override)
+    assert f": there is no such key. Did you mean {meant}? Known: " in line
+
+
+def test_losses_that_a_combination_names_are_checked_too(problems):
+    terms = "[{name='dize'}, {name='focal', gama=1}, {name='combined', terms=[{name='bce', x=1}]}]"
+    losses = ", ".join(installed().names("losses"))
+    assert problems("", "loss.name=combined", f"loss.terms={terms}") == [
+        (
+            "--set: loss.terms.0.name = 'dize': no loss is named 'dize'. "
+            f"Did you mean 'dice'? Known: {losses}."
+        ),
+        (
+            "--set: loss.terms.1.gama = 1: there is no such key. Did you mean 'gamma'? "
+            "Known: alpha, gamma."
+        ),
+        "--set: loss.terms.2.terms.0.x = 1: there is no such key. None is known.",
+    ]

@@ -175,11 +175,8 @@ def test_set_goes_through_the_same_schema(write):
     with pytest.raises(RecipeError) as caught:
         read(path, "train.epochs=many", "train.batch_size=0")
     assert caught.value.problems == [
-        (
-            "--set: train.epochs = 'many': it should be a valid integer, "
-            "unable to parse string as an integer."
-        ),
-        "--set: train.batch_size = 0: it should be greater than or equal to 1.",
+        "--set: train.epochs = 'many': expected a whole number.",
+        "--set: train.batch_size = 0: expected 1 or more.",
     ]
 
 
@@ -187,3 +184,67 @@ def test_without_empty_values_in_the_table(write):
     table = load.to_table(read(write(LEAST)))
     assert "root" not in table["data"]
     assert table["model"] == {"name": "nnunet"}
+
+
+def test_mistakes_name_the_option_that_was_typed(write):
+    with pytest.raises(RecipeError) as caught:
+        load.load_recipe(str(write(LEAST)), installed(), ["data.folds=x"], fold=-1)
+    assert caught.value.problems == [
+        "--set: data.folds = 'x': expected a whole number.",
+        "--fold: data.fold = -1: expected 0 or more.",
+    ]
+
+
+def test_fold_comes_after_set(write):
+    recipe = load.load_recipe(str(write(LEAST)), installed(), ["data.fold=1"], fold=3)
+    assert recipe.data.fold == 3
+
+
+def test_an_ensemble_is_told_from_the_recipe_of_one_model():
+    with pytest.raises(HandboneError) as caught:
+        read("ensembles/winners")
+    assert str(caught.value) == (
+        "ensembles/winners: is an ensemble recipe, which names the recipes of its members; "
+        "`hb ensemble run ensembles/winners` takes it, and here one of them is expected."
+    )
+
+
+def test_every_option_of_every_plugin_at_its_default(write):
+    text = LEAST.replace('"dice"', '"combined"').replace("[loss]", "features = [4, 8]\n[loss]")
+    nested = '{ name = "combined", terms = [{ name = "focal" }] }'
+    terms = f'terms = [{{ name = "dice", smooth = 3 }}, {nested}]\n'
+    recipe = read(write(text + terms + '[[tta]]\nname = "rot90"\n'))
+    table = load.to_table(load.with_defaults(recipe, installed()))
+    assert table["model"] == {
+        "name": "nnunet", "features": [4, 8], "convs_per_stage": 2, "norm": "instance",
+    }  # fmt: skip
+    assert table["loss"]["terms"] == [
+        {"name": "dice", "weight": 1.0, "batch": True, "smooth": 3.0},
+        {
+            "name": "combined",
+            "weight": 1.0,
+            "terms": [{"name": "focal", "weight": 1.0, "alpha": 0.5, "gamma": 2.0}],
+        },
+    ]
+    assert table["tta"] == [{"name": "rot90", "turns": 1}]
+    assert len(table["data"]["class_names"]) == 29
+
+
+def test_a_whole_recipe_stays_as_it_is(write):
+    whole = load.with_defaults(read("quickstart"), installed())
+    assert load.with_defaults(whole, installed()) == whole
+    assert read(write(load.to_toml(whole))) == whole
+
+
+def test_the_split_is_relative_to_its_recipe(write, tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    base = write(LEAST + '[data]\nfolds_file = "folds.toml"\n')
+    above = tmp_path / "other" / "above.toml"
+    above.write_text(f'extends = "../{base.name}"\n')
+    monkeypatch.chdir(tmp_path / "other")
+    assert read(above).data.folds_file == tmp_path / "folds.toml"
+    mine = tmp_path / "other" / "mine.toml"
+    assert read(above, "data.folds_file=mine.toml").data.folds_file == mine
+    again = load.from_table(load.to_table(read(base)), installed(), "run")
+    assert again.data.folds_file == tmp_path / "folds.toml"
+    assert "folds_file" not in load.to_table(read(write(LEAST)))["data"]

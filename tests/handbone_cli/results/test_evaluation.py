@@ -5,7 +5,7 @@ import pytest
 
 from handbone_cli.errors import HandboneError
 from handbone_cli.masks import PackedMask
-from handbone_cli.results.evaluation import Evaluation, evaluate
+from handbone_cli.results.evaluation import Evaluation, evaluate, is_score_csv
 
 NAMES = ["Radius", "Ulna"]
 
@@ -77,3 +77,11 @@ def test_no_labels_and_other_sizes():
         evaluate(PREDICTED, Masks({}), lambda *_: None)
     with pytest.raises(HandboneError, match=r"a: the masks are \(1, 4\), the labels \(1, 3\) px"):
         evaluate(PREDICTED, Masks({"a": [[0] * 3] * 2}), lambda *_: None)
+
+
+def test_a_csv_of_scores_is_known_by_its_head(tmp_path):
+    one = Evaluation(["a"], ["ID1"], ["Radius"], np.array([[0.5]]))
+    one.write_csv(tmp_path / "scores.csv")
+    assert is_score_csv((tmp_path / "scores.csv").read_bytes())
+    assert not is_score_csv(b"image_name,class,rle\n")
+    assert not is_score_csv(b"image_id\n")

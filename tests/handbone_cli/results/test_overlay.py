@@ -125,8 +125,10 @@ def test_the_rows_of_the_legend():
         ("Ulna", "0.000", False),
         ("Lunate", "1.000", True),
         ("Mean", "0.667", False),
+        ("orange", "< 0.9", True),
     ]
     assert entries[2].ink == overlay.WEAK_INK
+    assert [entry.name for entry in overlay._bone_entries(truth, NAMES, truth)][-1] == "Mean"
     plain = overlay._bone_entries(mask, NAMES, None)
     assert [(entry.name, entry.dim) for entry in plain] == [
         ("Radius", False),

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
 
 from handbone_cli.errors import HandboneError
-from handbone_cli.results.pictures import BACKGROUND, Lettering, canvas, write_png
+from handbone_cli.results.pictures import BACKGROUND, Lettering, canvas, is_picture, write_png
 
 
 def test_a_png_keeps_its_colours(tmp_path):
@@ -48,3 +51,24 @@ def test_a_long_text_loses_its_middle():
     assert "..." in cut
     assert text.width(cut) <= 150
     assert text.fit("Radius", 3) == ""
+
+
+def test_a_picture_is_known_by_its_mark_and_a_radiograph_is_not(tmp_path):
+    write_png(tmp_path / "a.png", canvas(40, 30))
+    content = (tmp_path / "a.png").read_bytes()
+    assert is_picture(content[:4096])
+    assert not is_picture(cv2.imencode(".png", canvas(40, 30))[1].tobytes())
+    assert not is_picture(b"")
+    assert not is_picture(content[33:])
+
+
+def test_the_mark_is_a_sound_chunk(tmp_path):
+    """Length, type, keyword and text, CRC: what other programs read and check."""
+    write_png(tmp_path / "a.png", canvas(4, 4))
+    content = (tmp_path / "a.png").read_bytes()
+    length, kind = struct.unpack(">I4s", content[33:41])
+    data = content[41 : 41 + length]
+    assert (kind, data) == (b"tEXt", b"Software\0handbone")
+    (crc,) = struct.unpack(">I", content[41 + length : 45 + length])
+    assert crc == zlib.crc32(kind + data)
+    assert content[45 + length + 4 : 45 + length + 8] == b"IDAT"

@@ -8,6 +8,7 @@ import pytest
 from handbone_cli.errors import HandboneError
 from handbone_cli.masks import PackedMask
 from handbone_cli.results.submission import SubmissionMasks, verify_submission, write_submission
+from handbone_cli.results.submission_rows import is_submission
 
 NAMES = ("Radius", "Ulna", "a, b")
 SIZE = (5, 6)
@@ -148,7 +149,7 @@ def test_a_wrong_rle_is_told_with_its_line(tmp_path):
     ("content", "message"),
     [
         (b"\x1f\x8b\x08\x00", "the gzip file is cut off or damaged."),
-        (gzip.compress(HEADER.encode() * 9)[:-12], "the gzip file is cut off or damaged."),
+        (gzip.compress(HEADER.encode() * 9, mtime=0)[:-12], "the gzip file is cut off or damaged."),
         (b"\xff\xfe\x00", "not a CSV (it is not UTF-8 text)."),
     ],
 )
@@ -192,3 +193,19 @@ def test_verification_finds_what_is_missing_or_out_of_order(path, masks):
     assert refusal(verify_submission, path, images[2::-1], *arguments) == disorder
     swapped = (("Ulna", "Radius", "a, b"), masks.__getitem__)
     assert refusal(verify_submission, path, images[:3], *swapped) == disorder
+
+
+@pytest.mark.parametrize("name", ["s.csv", "s.csv.gz"])
+def test_a_submission_is_known_by_its_head(tmp_path, name):
+    write_submission(tmp_path / name, [], ["Radius"], lambda _: None)
+    content = (tmp_path / name).read_bytes()
+    assert is_submission(content)
+    assert not is_submission(content[1:])
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"", b"name = 'x'\n", b"image_name,class,rle,note\n", gzip.compress(b"x", mtime=0), b"\x1f\x8bx"],
+)
+def test_what_is_no_submission(head):
+    assert not is_submission(head)

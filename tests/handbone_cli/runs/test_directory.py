@@ -81,5 +81,5 @@ def test_a_recipe_changed_by_hand_is_checked(run):
     with pytest.raises(RecipeError) as caught:
         directory.recipe(installed())
     assert caught.value.problems == [
-        f"{directory.recipe_file}: train.epochs = 0: it should be greater than or equal to 1."
+        f"{directory.recipe_file}: train.epochs = 0: expected 1 or more."
     ]

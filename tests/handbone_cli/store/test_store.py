@@ -100,27 +100,64 @@ def test_an_image_is_listed_after_its_file_is_there(path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("settings", "keys"),
+    ("settings", "changes"),
     [
-        ({**SETTINGS, "model": "hrnet"}, "model"),
-        ({**SETTINGS, "model": "hrnet", "tta": []}, "model, tta"),
-        ({**SETTINGS, "predict": {"window": 32}}, "predict"),
-        ({**SETTINGS, "fold": 3}, "fold"),
-        ({"model": "nnunet", "tta": ["hflip"]}, "predict"),
+        ({**SETTINGS, "model": "hrnet"}, "model (nnunet then, hrnet now)"),
+        (
+            {**SETTINGS, "model": "hrnet", "tta": []},
+            "model (nnunet then, hrnet now), tta (hflip then, none now)",
+        ),
+        ({**SETTINGS, "predict": {"window": 32}}, "predict.window (64 then, 32 now)"),
+        ({**SETTINGS, "fold": 3}, "fold (none then, 3 now)"),
+        ({"model": "nnunet", "tta": ["hflip"]}, "predict (window=64 then, none now)"),
     ],
 )
-def test_other_settings_are_refused_by_their_keys(path, settings, keys):
+def test_other_settings_are_refused_with_both_values(path, settings, changes):
     before = (path / "manifest.json").read_bytes()
-    text = said(writer, path, settings=settings)
-    assert text.startswith(f"{path}: holds a store ")
-    assert text.endswith(f" another {keys}; choose another -o, or delete it.")
+    assert said(writer, path, settings=settings) == (
+        f"{path}: holds a store of another prediction: {changes}; "
+        "predict as then to add to it, choose another -o, or delete it."
+    )
     assert (path / "manifest.json").read_bytes() == before
 
 
 def test_another_class_list_is_refused(path):
-    text = said(writer, path, names=("Ulna", "Radius"))
-    assert text.startswith(f"{path}: holds a store ")
-    assert text.endswith(" another class list; choose another -o, or delete it.")
+    assert said(writer, path, names=("Ulna", "Radius")) == (
+        f"{path}: holds a store of another prediction: other classes; "
+        "predict as then to add to it, choose another -o, or delete it."
+    )
+
+
+def test_a_store_without_an_image_is_taken_away_again(tmp_path):
+    new = tmp_path / "stores" / "new"
+    writer(new).remove_if_empty()
+    assert list(tmp_path.rglob("*")) == [tmp_path / "stores"]
+
+
+def test_a_store_with_an_image_or_from_before_or_with_more_in_it_stays(path, tmp_path):
+    store = writer(tmp_path / "one")
+    store.write("a", probabilities(9), entry())
+    store.remove_if_empty()
+    writer(tmp_path / "before")
+    writer(tmp_path / "before").remove_if_empty()
+    assert Store.open(tmp_path / "one").image_ids == ["a"]
+    assert (tmp_path / "before" / "manifest.json").exists()
+    mixed = writer(tmp_path / "mixed")
+    (tmp_path / "mixed" / "images" / "x.npz").write_text("x")
+    mixed.remove_if_empty()
+    assert (tmp_path / "mixed" / "images" / "x.npz").exists()
+
+
+def test_what_lies_in_a_stores_stead_is_said(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    assert said(Store.open, tmp_path) == (
+        f"{tmp_path}: not a store, but a run; `hb predict {tmp_path} -i val -o STORE` makes a "
+        "store with it."
+    )
+    assert said(Store.open, tmp_path / "run.json") == (
+        f"{tmp_path / 'run.json'}: not a store, but a file; expected a folder that "
+        "`hb predict -o` writes."
+    )
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):

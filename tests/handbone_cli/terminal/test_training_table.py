@@ -46,5 +46,14 @@ def test_a_live_screen(monkeypatch):
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     run(TrainingTable("first", ["Radius", "Ulna"], 3))
-    for words in ("first", "mean Dice", "0.5000", "worst: Ulna 0.100"):
+    for words in ("first", "mean Dice", "0.5000", "worst Ulna 0.100"):
         assert words in screen.getvalue()
+
+
+def test_where_all_bones_are_alike_none_is_the_worst(capsys):
+    table = TrainingTable("first", ["Radius", "Ulna"], 3)
+    table.epoch(VALUES, np.zeros(2))
+    table.epoch(VALUES, np.array([0.0, 0.1]))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith("  mean Dice 0.0000  every bone 0.000")
+    assert lines[1].endswith("  mean Dice 0.0500  worst Radius 0.000  Ulna 0.100")

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
-from handbone_cli.host.interfaces import ModelContext, PostContext, TtaContext
+from handbone_cli.host.interfaces import DatasetContext, ModelContext, PostContext, TtaContext
 from handbone_cli.host.registry import installed
-from handbone_cli.testing import check_loss, check_model, check_postprocessor, check_tta
+from handbone_cli.testing import (
+    BONES,
+    check_dataset,
+    check_loss,
+    check_model,
+    check_postprocessor,
+    check_tta,
+)
 
 
 def options(kind, name, **given):
@@ -48,3 +57,10 @@ def test_views(name, given, exact):
 @pytest.mark.parametrize("name", ["remove_small", "largest_component"])
 def test_rules(name):
     check_postprocessor(installed().build("postprocessors", name, {}, PostContext()))
+
+
+def test_datasets_of_files_and_drawn_ones(tiny_data):
+    build = functools.partial(installed().build, "datasets")
+    check_dataset(build("competition", {"class_names": BONES}, DatasetContext(tiny_data.root)))
+    drawn = {"people": 1, "test_people": 1, "size": 64}
+    check_dataset(build("generated", drawn, DatasetContext(None)), most=1)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from handbone_cli.errors import HandboneError, InterruptedRunError
-from handbone_cli.networks.weights import load_tensors
+from handbone_cli.networks.weights import load_tensors, save_tensors
 from handbone_cli.networks.wrapper import Segmenter
 from handbone_cli.recipe.load import to_table
 from handbone_cli.recipe.schema import Recipe
@@ -106,10 +106,14 @@ def weights(path):
     return load_tensors(path)[0]
 
 
+def figures(watcher):
+    return [{k: v for k, v in values.items() if k != "seconds"} for values in watcher.epochs]
+
+
 @pytest.mark.parametrize("stop", [(0, 1), (1, 2), (2, 3), (3, 3)])
 def test_a_stopped_run_continues_bit_for_bit(tmp_path, stop):
-    whole = job(tmp_path / "whole", scores=(0.1, 0.4, 0.3, 0.5))
-    final = train(whole)
+    unbroken = Watcher()
+    final = train(job(tmp_path / "whole", unbroken, scores=(0.1, 0.4, 0.3, 0.5)))
     torch.manual_seed(999)  # a new process knows nothing of the old one's streams
     scores = iter((0.1, 0.4, 0.3, 0.5))
     watcher = Watcher(stop)
@@ -124,6 +128,7 @@ def test_a_stopped_run_continues_bit_for_bit(tmp_path, stop):
     again = train(job(tmp_path / "cut", rest, scores), resume=True)
     assert watcher.steps + rest.steps == [(e, s) for e in range(4) for s in range(1, STEPS + 1)]
     assert again == final
+    assert figures(watcher) + figures(rest) == figures(unbroken)
     for name in ("last.safetensors", "best.safetensors"):
         expected, got = weights(tmp_path / "whole" / name), weights(tmp_path / "cut" / name)
         assert expected.keys() == got.keys()
@@ -131,13 +136,39 @@ def test_a_stopped_run_continues_bit_for_bit(tmp_path, stop):
 
 
 def test_a_stop_while_validating(tmp_path):
-    whole = train(job(tmp_path / "whole", scores=(0.1, 0.4, 0.3, 0.5)))
+    unbroken, watcher, rest = Watcher(), Watcher(stop_validating=1), Watcher()
+    whole = train(job(tmp_path / "whole", unbroken, scores=(0.1, 0.4, 0.3, 0.5)))
     with pytest.raises(InterruptedRunError):
-        train(job(tmp_path / "cut", Watcher(stop_validating=1), scores=(0.1, 0.4)))
-    again = train(job(tmp_path / "cut", scores=(0.4, 0.3, 0.5)), resume=True)
+        train(job(tmp_path / "cut", watcher, scores=(0.1, 0.4)))
+    again = train(job(tmp_path / "cut", rest, scores=(0.4, 0.3, 0.5)), resume=True)
     assert again == whole
+    assert figures(watcher) + figures(rest) == figures(unbroken)
     old, new = (weights(tmp_path / name / "last.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(old[key], new[key]) for key in old)
+
+
+def test_a_checkpoint_from_before_losses_were_kept_is_resumed(tmp_path):
+    """It has the losses of the rest of the epoch alone, and none after the last step."""
+    with pytest.raises(InterruptedRunError):
+        train(job(tmp_path, Watcher(stop=(0, STEPS))))
+    tensors, header = load_tensors(tmp_path / "last.safetensors")
+    for key in ("loss_sum", "loss_steps"):
+        del header["position"][key]
+    save_tensors(tmp_path / "last.safetensors", tensors, header)
+    rest = Watcher()
+    train(job(tmp_path, rest), resume=True)
+    assert [values["loss"] is None for values in rest.epochs] == [True, False, False, False]
+
+
+def test_the_loss_of_an_epoch_is_the_mean_of_its_steps(tmp_path):
+    class Noting(Watcher):
+        def step(self, position, steps, loss, images):
+            self.steps.append(loss)
+
+    watcher = Noting()
+    train(job(tmp_path, watcher))
+    expected = np.array(watcher.steps).reshape(4, STEPS).mean(axis=1)
+    assert [values["loss"] for values in watcher.epochs] == pytest.approx(expected.tolist())
 
 
 def test_the_signal_handlers_are_given_back(tmp_path):

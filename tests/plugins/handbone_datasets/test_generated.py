@@ -129,3 +129,28 @@ def test_other_options_or_files_are_refused(written, tmp_path):
     with pytest.raises(HandboneError, match="the folder is not empty; choose another -o"):
         hands().write(tmp_path, lambda *_: None)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_endless_hands_are_new_ones():
+    fixed = hands(people=2, test_people=1, endless=True)
+    drawn = [fixed.draw(number) for number in range(4)]
+    known = {s.person for split in ("train", "test") for s in fixed.samples(split)}
+    assert [(s.person, s.side, s.key) for s in drawn] == [
+        ("ID004", "left", None),
+        ("ID004", "right", None),
+        ("ID005", "left", None),
+        ("ID005", "right", None),
+    ]
+    assert not known & {s.person for s in drawn}
+    assert np.array_equal(fixed.draw(2).read_image(), drawn[2].read_image())
+    assert fixed.endless
+    assert not hands().endless
+
+
+def test_a_hand_has_one_key_a_setting():
+    keys = {
+        sample.key
+        for options in ({}, {"generator_seed": 9}, {"size": 64})
+        for sample in hands(**options).samples("train")
+    }
+    assert len(keys) == 3 * len(hands().samples("train"))

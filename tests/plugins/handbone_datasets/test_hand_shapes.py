@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from handbone_cli import HAND_BONES
+from handbone_cli.anatomy import shape_model
 from handbone_datasets import hand_shapes
 from handbone_datasets.hand_shapes import RADIUS, ULNA, Hand, HandShapes
 
-FIGURES = Path(hand_shapes.__file__).with_name("hand_shapes.npz")
+FIGURES = Path(shape_model.__file__).with_name("hand_shapes.npz")
 
 
 def draw(seed, **options):

@@ -1,25 +1,33 @@
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
 
 from handbone_cli import HandboneError, LoaderContext
 from handbone_cli.host.interfaces import Patch
-from handbone_loaders import torch_loader
 from handbone_loaders.torch_loader import build
 
 
 class Source:
     """Patches that carry their epoch and index."""
 
-    def __init__(self, length):
-        self.length = length
+    def __init__(self, length, bad=()):
+        self.length, self.bad, self.faults = length, bad, {}
 
     def __len__(self):
         return self.length
 
+    def quarantine(self, image_id, fault):
+        self.faults[image_id] = fault
+
     def patch(self, epoch, index):
+        if index in self.bad:
+            self.quarantine(f"image{index}", f"image{index}.png: the file is empty.")
         image = np.full((1, 4, 5), 100 * epoch + index, np.float32)
         return Patch(image, np.full((4, 5, 2), index, np.uint8))
 
@@ -64,21 +72,58 @@ def test_workers_give_the_same_batches():
     assert drawn(loader(workers=2).epoch(3)) == drawn(loader().epoch(3))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_bad_image_is_told_of_once(workers):
+    notes = []
+    source = Source(12, bad=(3, 5))
+    this = build(None, LoaderContext(source, 3, workers, 1, note=notes.append))
+    for epoch in range(3):
+        list(this.epoch(epoch))
+    assert sorted(notes) == [
+        "quarantined: image3.png: the file is empty.",
+        "quarantined: image5.png: the file is empty.",
+    ]
+    assert sorted(source.faults) == ["image3", "image5"]
+
+
+class Dying(Source):
+    """A source whose third patch kills the process it is drawn in, unless that is the main one."""
+
+    def patch(self, epoch, index):
+        if index % 7 == 3 and multiprocessing.parent_process() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().patch(epoch, index)
+
+
+def test_where_a_worker_dies_this_process_goes_on():
+    notes = []
+    this = build(None, LoaderContext(Dying(20), 2, 2, 1, note=notes.append))
+    assert [drawn(this.epoch(epoch)) for epoch in range(2)] == [
+        drawn(loader(20, 2).epoch(epoch)) for epoch in range(2)
+    ]
+    assert [note.split(",")[0] for note in notes] == ["a worker process of the loader died"]
+
+
+class Broken(Source):
+    def __init__(self, error):
+        super().__init__(6)
+        self.error = error
+
+    def patch(self, epoch, index):
+        raise self.error
+
+
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("workers", "error"),
     [
-        ("DataLoader worker (pid 7) is killed by signal: Killed.", HandboneError),
-        ("a bug of a plugin", RuntimeError),
+        (0, HandboneError("no image is left.")),
+        (1, HandboneError("no image is left.")),
+        (0, RuntimeError("a bug")),
     ],
 )
-def test_a_worker_that_dies(monkeypatch, said, expected):
-    class Broken:
-        def __init__(self, *_, **__): ...
-
-        def __iter__(self):
-            raise RuntimeError(said)
-
-    monkeypatch.setattr(torch_loader, "DataLoader", Broken)
-    with pytest.raises(expected) as caught:
-        list(loader().epoch(0))
-    assert type(caught.value) is expected
+def test_errors_of_the_source_come_through(workers, error):
+    this = build(None, LoaderContext(Broken(error), 2, workers, 1))
+    with pytest.raises(type(error), match=str(error)) as caught:
+        list(this.epoch(0))
+    if isinstance(error, HandboneError):
+        assert str(caught.value) == "no image is left."
