@@ -55,7 +55,7 @@ def prepare(
     hb data prepare nnunet --set data.root=my_data
     hb data prepare nnunet --set data.root=my_data --images my_data_jpeg --format jpeg
     """
-    from handbone_cli.data.measurements.pool import default_workers
+    from handbone_cli.data.processes import default_workers
     from handbone_cli.host.registry import installed
     from handbone_cli.recipe.load import load_recipe
 
@@ -81,8 +81,8 @@ def all_of(recipe: Recipe) -> list[Sample]:
 def fill_cache(recipe: Recipe, workers: int) -> None:
     """Prepare every image that is not kept yet."""
     from handbone_cli.commands.wiring.loading import cache_of
-    from handbone_cli.data.measurements.pool import map_in_processes
     from handbone_cli.data.prepared import KeepInCache, PreparedImages
+    from handbone_cli.data.processes import map_in_processes
     from handbone_cli.host.registry import installed
     from handbone_cli.terminal.progress import progress, say
 
@@ -116,7 +116,7 @@ def convert(
 ) -> None:
     """Write a copy of the dataset whose images have another form."""
     from handbone_cli.data.conversion import Conversion, Form, claim, copy_labels
-    from handbone_cli.data.measurements.pool import map_in_processes
+    from handbone_cli.data.processes import map_in_processes
     from handbone_cli.errors import HandboneError
     from handbone_cli.terminal.progress import progress, say
 

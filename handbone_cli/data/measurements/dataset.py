@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from handbone_cli.data.measurements.bodies import relate_bodies
 from handbone_cli.data.measurements.image import measure_image
 from handbone_cli.data.measurements.outliers import find_outliers
-from handbone_cli.data.measurements.pool import map_in_processes
 from handbone_cli.data.measurements.totals import Totals
+from handbone_cli.data.processes import map_in_processes
 from handbone_cli.dataset_figures import DatasetFigures
 from handbone_cli.errors import HandboneError
 

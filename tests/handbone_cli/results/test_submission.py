@@ -205,7 +205,13 @@ def test_a_submission_is_known_by_its_head(tmp_path, name):
 
 @pytest.mark.parametrize(
     "head",
-    [b"", b"name = 'x'\n", b"image_name,class,rle,note\n", gzip.compress(b"x", mtime=0), b"\x1f\x8bx"],
+    [
+        b"",
+        b"name = 'x'\n",
+        b"image_name,class,rle,note\n",
+        gzip.compress(b"x", mtime=0),
+        b"\x1f\x8bx",
+    ],
 )
 def test_what_is_no_submission(head):
     assert not is_submission(head)

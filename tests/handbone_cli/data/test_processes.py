@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from handbone_cli import HandboneError
-from handbone_cli.data.measurements import pool
-from handbone_cli.data.measurements.pool import default_workers, map_in_processes
+from handbone_cli.data import processes as pool
+from handbone_cli.data.processes import default_workers, map_in_processes
 
 
 def test_one_worker_stays_in_this_process_and_is_lazy():
