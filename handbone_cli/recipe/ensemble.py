@@ -74,7 +74,7 @@ def refuse_different_folds(path: Path, recipes: Sequence[Recipe]) -> None:
     """One sentence unless all members leave the same people out; weights need common images."""
     first = recipes[0]
     for other in recipes[1:]:
-        for key in ("dataset", "root", "folds", "fold", "exclude"):
+        for key in ("dataset", "root", "folds", "fold", "folds_file", "exclude"):
             if getattr(first.data, key) != getattr(other.data, key):
                 raise HandboneError(
                     f"{path}: {first.name} and {other.name} differ in data.{key}; members must "

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Table: TypeAlias = "dict[str, Any]"
 
-PATHS = frozenset({"root", "folds_file"})
+PATHS = frozenset({"root", "folds_file", "cache"})
 """Keys of [data] that are relative to their recipe's folder, or in --set to the current one."""
 
 
@@ -130,7 +130,12 @@ def apply_overrides(
     """The table with every `KEY=VALUE` of an option laid on top."""
     for text in overrides:
         keys, value = parse_override(text, option)
-        if keys[0] == "data" and len(keys) == 2 and keys[1] in PATHS:
+        if (
+            keys[0] == "data"
+            and len(keys) == 2
+            and keys[1] in PATHS
+            and not isinstance(value, bool)
+        ):
             value = str(Path(str(value)).resolve())
         for key in reversed(keys):
             value = {key: value}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from handbone_cli.commands.data import check, generate
+from handbone_cli.commands.data import audit, check, folds, generate, prepare, stats
 
 
 @click.group()
@@ -12,5 +12,12 @@ def data() -> None:
     """Generate hands; check, prepare, split and measure a dataset."""
 
 
-for command in (generate.generate, check.check):
+for command in (
+    generate.generate,
+    check.check,
+    audit.audit,
+    prepare.prepare,
+    stats.stats,
+    folds.folds,
+):
     data.add_command(command)

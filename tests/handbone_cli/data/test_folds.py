@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pytest
 
-from handbone_cli.data.folds import assign, balance, divide
+from handbone_cli.data.folds import _features, assign, balance, divide
 from handbone_cli.data.traits import PersonTraits, summarise_folds
 from handbone_cli.errors import HandboneError
 from handbone_cli.host.interfaces import Sample
@@ -111,14 +112,26 @@ def test_the_balanced_split_follows_the_seed_alone():
     assert balance(people, 5, 1) != balance(people, 5, 2)
 
 
-def test_a_larger_fold_has_a_larger_share():
-    people = [
-        PersonTraits(f"ID{place}", images=2, posed=2, bent=bent)
-        for place, bent in enumerate((2, 1, 0))
-    ]
-    for seed in range(6):
-        groups = balance(people, 2, seed)
-        assert groups["ID0"] == groups["ID2"]
+@pytest.mark.parametrize(("count", "folds"), [(14, 4), (11, 3), (30, 4)])
+def test_no_exchange_of_two_people_would_help(count, folds):
+    people = simulated(count, seed=count)
+    features = _features(people)
+    balanced = balance(people, folds, seed=2)
+    groups = np.array([balanced[each.person] for each in people])
+
+    def cost(groups):
+        apart = 0.0
+        for fold in range(folds):
+            mine = features[groups == fold]
+            apart += ((mine.sum(axis=0) - len(mine) * features.mean(axis=0)) ** 2).sum()
+        return apart
+
+    dealt = assign(balanced, folds, seed=2)
+    assert cost(groups) < cost(np.array([dealt[each.person] for each in people]))
+    for one, other in combinations(range(count), 2):
+        exchanged = groups.copy()
+        exchanged[[one, other]] = groups[[other, one]]
+        assert cost(exchanged) > cost(groups) - 1e-6
 
 
 def test_where_nothing_is_known_the_random_deal_stays():

@@ -248,3 +248,19 @@ def test_the_split_is_relative_to_its_recipe(write, tmp_path, monkeypatch):
     again = load.from_table(load.to_table(read(base)), installed(), "run")
     assert again.data.folds_file == tmp_path / "folds.toml"
     assert "folds_file" not in load.to_table(read(write(LEAST)))["data"]
+
+
+def test_a_cache_may_be_a_folder_or_off(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "below").mkdir()
+    recipe = tmp_path / "below" / "recipe.toml"
+
+    def cache(said, *overrides):
+        recipe.write_text(f"data = {{ cache = {said} }}\n{LEAST}")
+        return read(recipe, *overrides).data.cache
+
+    assert cache("'kept'") == tmp_path / "below" / "kept"
+    assert cache("false") is False
+    assert cache("true") is True
+    assert cache("true", "data.cache=kept") == tmp_path / "kept"
+    assert cache("true", "data.cache=false") is False
