@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -77,7 +79,7 @@ class TorchLoader:
                 [(number, index) for index in batch] for batch in self._order.batches(number, done)
             ]
             try:
-                for images, labels, faults in self._open():
+                for images, labels, faults in self._batches():
                     self._quarantine(faults)
                     done += 1
                     yield images, labels
@@ -89,6 +91,19 @@ class TorchLoader:
                     "a worker process of the loader died, most often for want of memory (RAM or "
                     "/dev/shm); the run goes on without workers; lower data.workers next time."
                 )
+
+    def _batches(self) -> Any:
+        """The DataLoader's iterator, without the handler that torch installs beside it.
+
+        That handler raises where a worker dies, whatever the main thread is doing, in the middle of
+        an optimizer's step even. The iterator finds a dead worker by itself when it waits for it.
+        """
+        if self._workers == 0 or not _handles_children():
+            return iter(self._open())
+        before = signal.getsignal(signal.SIGCHLD)
+        batches = iter(self._open())
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL if before is None else before)
+        return batches
 
     def _open(self) -> Any:
         if self._loader is None:
@@ -135,6 +150,11 @@ def _use_one_thread(_worker: int) -> None:
     import cv2
 
     cv2.setNumThreads(0)
+
+
+def _handles_children() -> bool:
+    """Whether this thread may set the handler of dead children; there is none on Windows."""
+    return hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread()
 
 
 def _start_method() -> str | None:

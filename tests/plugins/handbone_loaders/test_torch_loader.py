@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -95,6 +96,7 @@ class Dying(Source):
         return super().patch(epoch, index)
 
 
+@pytest.mark.slow  # 5 s: torch waits so long for workers that died
 def test_where_a_worker_dies_this_process_goes_on():
     notes = []
     this = build(None, LoaderContext(Dying(20), 2, 2, 1, note=notes.append))
@@ -102,6 +104,22 @@ def test_where_a_worker_dies_this_process_goes_on():
         drawn(loader(20, 2).epoch(epoch)) for epoch in range(2)
     ]
     assert [note.split(",")[0] for note in notes] == ["a worker process of the loader died"]
+
+
+@pytest.mark.slow  # 5 s: how often torch looks after its workers
+def test_a_worker_that_dies_while_the_network_is_busy_breaks_nothing():
+    notes = []
+    this = build(None, LoaderContext(Source(40), 2, 2, 1, note=notes.append))
+    batches = this.epoch(0)
+    seen = [next(batches)]
+    before = signal.getsignal(signal.SIGCHLD)
+    for worker in multiprocessing.active_children():
+        os.kill(worker.pid, signal.SIGKILL)
+    time.sleep(0.2)  # torch's own handler would raise here
+    assert signal.getsignal(signal.SIGCHLD) == before
+    seen += list(batches)
+    assert drawn(seen) == drawn(loader(40, 2).epoch(0))
+    assert len(notes) == 1
 
 
 class Broken(Source):
