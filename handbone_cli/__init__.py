@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from handbone_cli.data.images import decode_grey, read_grey, read_values
     from handbone_cli.errors import HandboneError
-    from handbone_cli.files import atomic_write, make_folder, read_json, write_json
+    from handbone_cli.files import atomic_write, claim_folder, make_folder, read_json, write_json
     from handbone_cli.host.hookspecs import hookimpl
     from handbone_cli.host.interfaces import (
         DatasetContext,
@@ -60,6 +60,7 @@ _HOMES = {
     "TrackerContext": "handbone_cli.host.interfaces",
     "TtaContext": "handbone_cli.host.interfaces",
     "atomic_write": "handbone_cli.files",
+    "claim_folder": "handbone_cli.files",
     "decode_grey": "handbone_cli.data.images",
     "find_dicom_files": "handbone_cli.data.dicom",
     "hookimpl": "handbone_cli.host.hookspecs",
@@ -92,6 +93,7 @@ __all__ = [
     "TrackerContext",
     "TtaContext",
     "atomic_write",
+    "claim_folder",
     "decode_grey",
     "find_dicom_files",
     "hookimpl",

@@ -93,6 +93,24 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1, sort_keys=False) + "\n")
 
 
+def claim_folder(folder: Path, mark: str, settings: dict[str, Any]) -> None:
+    """Mark a folder, new or empty, as made by us with settings, in the JSON file `mark`.
+
+    Raises:
+        HandboneError: it was made with other settings, or holds files that are not ours.
+    """
+    if (folder / mark).exists():
+        if read_json(folder / mark) != settings:
+            raise HandboneError(
+                f"{folder}: holds files made with other settings ({mark}); choose another folder, "
+                "or delete it."
+            )
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise HandboneError(f"{folder}: the folder is not empty; choose another one.")
+    else:
+        write_json(folder / mark, settings)
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a whole file; one sentence if it cannot be read."""
     try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from handbone_cli.data.preprocessing import equalise, to_uint8
 from handbone_cli.errors import HandboneError
-from handbone_cli.files import atomic_write, read_json, write_bytes, write_json
+from handbone_cli.files import atomic_write, write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,25 +68,6 @@ class Converted:
     bytes_after: int = 0
     error: float | None = None
     fault: str | None = None
-
-
-def claim(folder: Path, form: Form) -> None:
-    """Mark a folder as one of copies of a form.
-
-    Raises:
-        HandboneError: it holds copies of another form, or files that are none.
-    """
-    mark = folder / SETTINGS
-    if mark.exists():
-        if read_json(mark) != form.settings():
-            raise HandboneError(
-                f"{folder}: holds copies made with other settings ({SETTINGS}); choose another "
-                "folder, or delete it."
-            )
-    elif folder.is_dir() and any(folder.iterdir()):
-        raise HandboneError(f"{folder}: the folder is not empty; choose another one.")
-    else:
-        write_json(mark, form.settings())
 
 
 @dataclass(frozen=True)

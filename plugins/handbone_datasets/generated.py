@@ -14,12 +14,11 @@ from pydantic import Field
 
 from handbone_cli import (
     HAND_BONES,
-    HandboneError,
     Options,
     PackedMask,
     Sample,
     atomic_write,
-    read_json,
+    claim_folder,
     write_json,
 )
 from handbone_datasets.hand_rendering import render
@@ -104,7 +103,7 @@ class GeneratedDataset:
         Raises:
             HandboneError: `root` holds hands of other options, or other files.
         """
-        self._claim(root)
+        claim_folder(root, SETTINGS, self.options.model_dump(exclude={"endless"}))
         jobs = [(split, s) for split in ("train", "test") for s in self.samples(split)]
         for done, (split, sample) in enumerate(jobs):
             labels = "train" if split == "train" else "test_labels"
@@ -116,19 +115,6 @@ class GeneratedDataset:
                 _write_png(image, sample.read_image())
             report(done + 1, len(jobs))
         self._write_meta_data(root / "meta_data.csv", [sample for _, sample in jobs])
-
-    def _claim(self, root: Path) -> None:
-        settings = self.options.model_dump(exclude={"endless"})
-        if (root / SETTINGS).exists():
-            if read_json(root / SETTINGS) != settings:
-                raise HandboneError(
-                    f"{root}: holds hands generated with other options ({SETTINGS}); "
-                    "choose another -o, or delete it."
-                )
-        elif root.is_dir() and any(root.iterdir()):
-            raise HandboneError(f"{root}: the folder is not empty; choose another -o.")
-        else:
-            write_json(root / SETTINGS, settings)
 
     def _write_meta_data(self, path: Path, samples: Sequence[Sample]) -> None:
         text = io.StringIO()

@@ -115,9 +115,10 @@ def convert(
     workers: int,
 ) -> None:
     """Write a copy of the dataset whose images have another form."""
-    from handbone_cli.data.conversion import Conversion, Form, claim, copy_labels
+    from handbone_cli.data.conversion import SETTINGS, Conversion, Form, copy_labels
     from handbone_cli.data.processes import map_in_processes
     from handbone_cli.errors import HandboneError
+    from handbone_cli.files import claim_folder
     from handbone_cli.terminal.progress import progress, say
 
     root = recipe.data.root
@@ -127,7 +128,7 @@ def convert(
     if bake_clahe and not recipe.data.clahe:
         raise HandboneError("--bake-clahe: the recipe says data.clahe = false; give it a table.")
     form = Form(kind, quality, (recipe.data.clahe or None) if bake_clahe else None)
-    claim(folder, form)
+    claim_folder(folder, SETTINGS, form.settings())
     results = []
     with progress("Converting") as report:
         for result in map_in_processes(Conversion(root, folder, form), samples, workers):

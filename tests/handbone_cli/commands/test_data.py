@@ -23,8 +23,8 @@ def test_generate_and_check(tmp_path):
     other = hb(*command, "--seed", 2)
     assert other.code == 1
     assert other.err == (
-        f"hb: {root}: holds hands generated with other options (generated.json); "
-        "choose another -o, or delete it.\n"
+        f"hb: {root}: holds files made with other settings (generated.json); "
+        "choose another folder, or delete it.\n"
     )
 
 

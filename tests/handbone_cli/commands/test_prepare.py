@@ -89,7 +89,7 @@ def test_a_copy_goes_on_where_it_stopped(place):
     code, _, err = prepare(place, "--images", copy, "--format", "jpeg")
     assert code == 1
     assert err == (
-        "hb: ./copy: holds copies made with other settings (prepared.json); choose another folder, "
+        "hb: ./copy: holds files made with other settings (prepared.json); choose another folder, "
         "or delete it.\n"
     )
 

@@ -122,11 +122,11 @@ def test_writing_continues(written):
 
 def test_other_options_or_files_are_refused(written, tmp_path):
     before = stamps(written)
-    with pytest.raises(HandboneError, match=r"holds hands generated with other options"):
+    with pytest.raises(HandboneError, match=r"holds files made with other settings"):
         hands(size=64).write(written, lambda *_: None)
     assert stamps(written) == before
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(HandboneError, match="the folder is not empty; choose another -o"):
+    with pytest.raises(HandboneError, match="the folder is not empty; choose another one"):
         hands().write(tmp_path, lambda *_: None)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

@@ -1,0 +1,1 @@
+"""Finds bad labels without a model: outlines against anatomy, image, partner and predictions."""
