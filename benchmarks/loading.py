@@ -1,6 +1,6 @@
 """Patches a second: 2048 px radiographs to augmented, CLAHE'd 1024 px batches with 29 classes.
 
-python benchmarks/loading.py [--runs 3] [--patches 24] [--workers 2] [--people 6]
+python benchmarks/loading.py [--runs 3] [--patches 20] [--workers 2] [--people 12]
 
 Peers: the winners' way on a CPU (albumentations on 29 planes, FIELD.md tells the procedure) and
 MONAI's dictionary transforms, both as people write them. All ways read the same generated hands,
@@ -40,6 +40,8 @@ WAYS = {
 
 def main():
     options = parse()
+    if total_batches(options) * BATCH > 2 * options.people:
+        raise SystemExit("an epoch that builds the cache needs an image a patch: raise --people")
     if options.way:
         run_way(options)
         return
@@ -58,9 +60,9 @@ def main():
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--patches", type=int, default=24)
+    parser.add_argument("--patches", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--people", type=int, default=6)
+    parser.add_argument("--people", type=int, default=12)
     parser.add_argument("--way", choices=WAYS)
     parser.add_argument("--root", type=Path)
     parser.add_argument("--cache", type=Path)

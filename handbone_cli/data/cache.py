@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAGIC = b"HBARRAY1"
+RESERVE = 2**30
+"""Bytes that stay free on the cache's disk."""
 PAGE = 64
 """Pixels begin at a multiple of this."""
 
@@ -36,6 +38,21 @@ def cache_folder(chosen: bool | Path) -> Path | None:  # noqa: FBT001  the recip
     if os.environ.get("HANDBONE_CACHE"):
         return Path(os.environ["HANDBONE_CACHE"])
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "handbone"
+
+
+def require_room(folder: Path, size: int) -> None:
+    """Leave a disk a GiB: a cache must not fill it.
+
+    Raises:
+        HandboneError: so many bytes would leave less.
+    """
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free < size + RESERVE:
+        raise HandboneError(
+            f"{folder}: only {free / 2**30:.1f} GiB are free there; free some space, or name "
+            "another folder with data.cache, or false."
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from handbone_cli.data.cache import ArrayCache, FileDigests, cache_folder
+from handbone_cli.data.cache import ArrayCache, FileDigests, cache_folder, require_room
 from handbone_cli.data.images import read_size
 from handbone_cli.data.preprocessing import Frame, PreparedImage, Preprocessing
 from handbone_cli.errors import HandboneError
@@ -164,6 +164,7 @@ class PreparedImages:
         if cache is None or key is None:
             return
         try:
+            require_room(cache.folder, array.nbytes)
             cache.put(key, array, facts)
         except HandboneError as error:
             self._images = self._labels = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import weakref
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -178,8 +178,9 @@ def input_names(form: PatchForm) -> list[str]:
 
 def refuse(form: PatchForm, device: str) -> str | None:
     """Why DALI cannot make such patches there, or None."""
-    if not _is_installed():
-        return "NVIDIA DALI is not installed (pip install 'handbone[dali]', Linux only)"
+    missing = _missing()
+    if missing:
+        return missing
     if form.plugins or form.channels != 1:
         return "[[preprocess]] plugins are Python, and no Python touches DALI's pixels"
     if form.distorted and device != "cuda":
@@ -187,11 +188,15 @@ def refuse(form: PatchForm, device: str) -> str | None:
     return None
 
 
-def _is_installed() -> bool:
+def _missing() -> str | None:
+    """Why DALI cannot be imported, or None."""
     try:
-        return importlib.util.find_spec("nvidia.dali") is not None
+        importlib.import_module("nvidia.dali")
     except ModuleNotFoundError:
-        return False
+        return "NVIDIA DALI is not installed (pip install 'handbone[dali]', Linux only)"
+    except (ImportError, OSError) as error:
+        return f"NVIDIA DALI cannot be imported ({error})"
+    return None
 
 
 def build(_options: Options, context: LoaderContext) -> DaliLoader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -111,16 +112,22 @@ def build_loader(
 
     from handbone_cli.host.interfaces import LoaderContext
 
-    name = recipe.data.loader
-    if name == "auto":
-        suits = device == "cuda" and not source.form.plugins and source.form.channels == 1
-        name = "dali" if suits and is_installed("nvidia.dali") else "torch"
     workers = recipe.data.workers
     if workers < 0:
         workers = min(8, os.cpu_count() or 1) if device == "cuda" else 0
     context = LoaderContext(source, recipe.train.batch_size, workers, recipe.seed, device, note)
-    loader: Loader = registry.build("loaders", name, {}, context)
-    return loader
+
+    def build(name: str) -> Loader:
+        loader: Loader = registry.build("loaders", name, {}, context)
+        return loader
+
+    if recipe.data.loader != "auto":
+        return build(recipe.data.loader)
+    if device == "cuda":
+        # What DALI cannot do, or a DALI that is not there, is no mistake of anybody's here.
+        with contextlib.suppress(HandboneError):
+            return build("dali")
+    return build("torch")
 
 
 def cache_of(recipe: Recipe) -> Path:
@@ -131,13 +138,3 @@ def cache_of(recipe: Recipe) -> Path:
     if folder is None:
         raise HandboneError("data.cache = false: the recipe keeps no prepared images.")
     return folder
-
-
-def is_installed(module: str) -> bool:
-    """Whether a module could be imported, without importing it."""
-    import importlib.util
-
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # of the package it is in
-        return False

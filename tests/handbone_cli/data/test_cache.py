@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -140,3 +142,11 @@ def test_a_torn_note_and_a_missing_file(tmp_path):
     image.unlink()
     with pytest.raises(HandboneError, match=r"a\.png: cannot read it"):
         FileDigests(tmp_path / "files").get(image)
+
+
+def test_a_gib_stays_free(tmp_path, monkeypatch):
+    folder = tmp_path / "not" / "there yet"
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3 * 2**29))
+    module.require_room(folder, 2**29)
+    with pytest.raises(HandboneError, match=r"there yet: only 1\.5 GiB are free there"):
+        module.require_room(folder, 2**29 + 1)

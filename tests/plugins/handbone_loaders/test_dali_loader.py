@@ -200,9 +200,19 @@ def test_what_dali_cannot_do_is_refused(form, device, words):
     assert dali_loader.refuse(PatchForm(96, distorted=True), "cuda") is None
 
 
-def test_without_dali(monkeypatch):
-    monkeypatch.setattr(dali_loader, "_is_installed", lambda: False)
-    assert "pip install 'handbone[dali]'" in dali_loader.refuse(PatchForm(96), "cuda")
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ModuleNotFoundError("nvidia"), "pip install 'handbone[dali]'"),
+        (ImportError("libcuda is too old"), r"cannot be imported (libcuda is too old)"),
+    ],
+)
+def test_without_dali(monkeypatch, error, words):
+    def fail(_name):
+        raise error
+
+    monkeypatch.setattr(dali_loader.importlib, "import_module", fail)
+    assert words in dali_loader.refuse(PatchForm(96), "cuda")
 
 
 def test_the_map_of_a_distorted_patch_is_that_of_the_cpu(hands):
