@@ -104,3 +104,10 @@ class Lettering:
     ) -> None:
         """Draw so that the text ends before the column `right`."""
         self.draw(picture, text, right - self.width(text), middle, ink)
+
+    def draw_over(self, picture: NDArray[np.uint8], text: str, centre: tuple[int, int]) -> None:
+        """Draw around (x, y) with a dark rim, readable on bone and on background; in place."""
+        x, foot = centre[0] - self.width(text) // 2, centre[1] + round(0.35 * self.height)
+        scale, thick = self.height * SCALE_PER_PIXEL, self._thickness
+        for ink, width in ((BACKGROUND, thick + 3), (INK, thick)):
+            cv2.putText(picture, text, (x, foot), FONT, scale, ink, width, cv2.LINE_AA)

@@ -148,7 +148,8 @@ def draw_finding(finding: Finding, sample: Sample, class_names: Sequence[str]) -
             points = np.rint((outline + 0.5 - (x0, y0)) * scale).astype(np.int32)
             cv2.polylines(picture, [points], True, FAULT, 2, cv2.LINE_AA)
             if len(finding.bones) <= MOST_NAMED:
-                Lettering(LETTERS).draw(picture, name, *points.mean(axis=0).astype(int).tolist())
+                x, y = points.mean(axis=0).astype(int).tolist()
+                Lettering(LETTERS).draw_over(picture, name, (x, y))
     return picture
 
 

@@ -72,3 +72,13 @@ def test_the_mark_is_a_sound_chunk(tmp_path):
     (crc,) = struct.unpack(">I", content[41 + length : 45 + length])
     assert crc == zlib.crc32(kind + data)
     assert content[45 + length + 4 : 45 + length + 8] == b"IDAT"
+
+
+def test_a_name_over_bone_has_a_dark_rim():
+    for ground in (0, 255):
+        picture = np.full((40, 120, 3), ground, np.uint8)
+        Lettering(20).draw_over(picture, "Radius", (60, 20))
+        drawn = np.argwhere((picture != ground).any(axis=2))
+        assert np.abs(drawn.mean(axis=0) - (20, 60)).max() < 4
+        assert picture.max() > 200
+        assert picture.min() < 60
