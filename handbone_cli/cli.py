@@ -67,13 +67,13 @@ def run(arguments: list[str]) -> int:
         click.echo(f"hb: {error}", err=True)
         return 1
     except click.exceptions.Abort:
-        click.echo("hb: interrupted; everything finished so far is on disk.", err=True)
+        click.echo("hb: interrupted; files that were finished stay.", err=True)
         return 130
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except KeyboardInterrupt:
-        click.echo("hb: interrupted; everything finished so far is on disk.", err=True)
+        click.echo("hb: interrupted; files that were finished stay.", err=True)
         return 130
     except BrokenPipeError:
         return 0

@@ -68,7 +68,7 @@ def lay_on(outline: Floats, expected: Floats, bone: int) -> OutlineOff:
     kernel = np.ones(SMOOTH) / SMOOTH
     around = np.r_[off[-(SMOOTH // 2) :], off, off[: SMOOTH // 2]]
     smooth = np.convolve(around, kernel, "valid")
-    return OutlineOff(points, smooth, (level - level.min()) / np.ptp(level), side)
+    return OutlineOff(points, smooth, (level - level.min()) / max(np.ptp(level), 1e-9), side)
 
 
 def _laid(outline: Floats, expected: Floats, bone: int) -> Floats:

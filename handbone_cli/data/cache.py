@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import struct
 from dataclasses import dataclass, field
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAGIC = b"HBARRAY1"
+OURS = re.compile(r"[0-9a-f]{64}\.(array|json)")
+"""Names of the files in a cache."""
 RESERVE = 2**30
 """Bytes that stay free on the cache's disk."""
 PAGE = 64
@@ -110,10 +114,14 @@ class ArrayCache:
 
     def clear(self) -> int:
         """Delete everything in the folder that is ours, and give the bytes that were freed."""
-        freed = self.size()
-        for below in self.folder.glob("??") if self.folder.is_dir() else ():
-            if below.is_dir():
-                shutil.rmtree(below, ignore_errors=True)
+        freed = 0
+        for path in list(self.folder.glob("??/*")):
+            if OURS.fullmatch(path.name):
+                freed += path.stat().st_size
+                path.unlink()
+        for below in self.folder.glob("??"):
+            with contextlib.suppress(OSError):  # not empty: not ours alone
+                below.rmdir()
         return freed
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +16,7 @@ from handbone_cli.errors import HandboneError
 from handbone_cli.files import atomic_write, write_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -78,13 +80,18 @@ class Conversion:
     folder: Path
     form: Form
 
-    def __call__(self, sample: Sample) -> Converted:
-        """Copy one image, unless it is there."""
+    def target(self, sample: Sample) -> Path:
+        """Where the copy of a sample belongs."""
         assert sample.path is not None
         below = sample.path.relative_to(self.root)
-        target = (self.folder / below).with_suffix(self.form.suffix)
+        return (self.folder / below).with_suffix(self.form.suffix)
+
+    def __call__(self, sample: Sample) -> Converted:
+        """Copy one image, unless it is there as its source is now."""
+        assert sample.path is not None
+        target = self.target(sample)
         before = sample.path.stat().st_size
-        if target.exists():
+        if is_current(target, sample.path):
             return Converted(sample.image_id, before, target.stat().st_size)
         try:
             grey = to_uint8(sample.read_image())
@@ -94,6 +101,7 @@ class Conversion:
             grey = equalise(grey, self.form.clahe)
         content = encode(grey, self.form)
         write_bytes(target, content)
+        take_time(target, sample.path)
         kept = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
         lost = root_mean_square(grey, np.asarray(kept, np.uint8))
         return Converted(sample.image_id, before, len(content), lost)
@@ -121,7 +129,24 @@ def copy_labels(root: Path, folder: Path, samples: Sequence[Sample]) -> Iterator
         target = folder / path.relative_to(root)
         if path.is_dir() or path in images or path.name == SETTINGS or folder in path.parents:
             continue
-        if not target.exists():
+        if not is_current(target, path):
             with path.open("rb") as source, atomic_write(target) as copy:
                 shutil.copyfileobj(source, copy)
+            take_time(target, path)
         yield target
+
+
+def is_current(target: Path, source: Path) -> bool:
+    """Whether a copy was made of the source as it is now: they have the same time of change."""
+    return target.exists() and target.stat().st_mtime_ns == source.stat().st_mtime_ns
+
+
+def take_time(target: Path, source: Path) -> None:
+    """Give a copy its source's time of change."""
+    os.utime(target, ns=(time.time_ns(), source.stat().st_mtime_ns))
+
+
+def orphans(folder: Path, made: Iterable[Path]) -> list[Path]:
+    """Files of a folder of copies whose source is gone."""
+    known = {*made, folder / SETTINGS}
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path not in known)

@@ -75,7 +75,7 @@ def read_tables(path: Path, origins: Origins, seen: tuple[Path, ...] = ()) -> Ta
     table = parse_toml(path)
     base: Table = {}
     if "extends" in table:
-        parent = path.parent / str(table.pop("extends"))
+        parent = named_by(path, str(table.pop("extends")))
         base = read_tables(
             require(parent, f"the recipe that {path} extends"), origins, (*seen, resolved)
         )
@@ -87,11 +87,17 @@ def read_tables(path: Path, origins: Origins, seen: tuple[Path, ...] = ()) -> Ta
     return merge(base, table, origins, str(path))
 
 
+def named_by(path: Path, name: str) -> Path:
+    """The recipe that another one names: a file beside it, or a shipped one by its bare name."""
+    beside = path.parent / name
+    return find_recipe(name) if not beside.exists() and not Path(name).suffix else beside
+
+
 def with_bases(path: Path) -> list[Path]:
     """A recipe file and every file it names: what it extends, or an ensemble's members."""
     table = parse_toml(path)
     named = [*([table["extends"]] if "extends" in table else []), *table.get("members", [])]
-    below = [each for name in named for each in with_bases((path.parent / name).resolve())]
+    below = [each for name in named for each in with_bases(named_by(path, name).resolve())]
     return list(dict.fromkeys([path, *below]))
 
 

@@ -108,11 +108,14 @@ def _annotations(path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
 
 def _points(path: Path, label: str, points: Any) -> NDArray[np.float32]:
     try:
-        array = np.asarray(points, np.float32)
+        with np.errstate(over="ignore"):  # an infinite coordinate is told of below
+            array = np.asarray(points, np.float32)
     except (TypeError, ValueError):
-        array = np.zeros(0, np.float32)
-    if array.ndim != 2 or array.shape[1:] != (2,) or len(array) < 3 or not np.isfinite(array).all():
+        array = np.full((3, 2), np.nan, np.float32)
+    if array.ndim != 2 or array.shape[1:] != (2,) or len(array) < 3:
         raise HandboneError(f"{path}: '{label}': expected at least three points [x, y].")
+    if not np.isfinite(array).all():
+        raise HandboneError(f"{path}: '{label}': a coordinate is not a finite number.")
     return array
 
 

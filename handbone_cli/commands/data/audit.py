@@ -24,7 +24,13 @@ MOST_BONES = 3
 )
 @click.option("--json", "json_path", type=Path, help="Write all findings to this file.")
 @click.option("-o", "--output", type=Path, help="Folder for a page of pictures.")
-@click.option("--limit", default=100, show_default=True, help="Pictures on the page at most.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Pictures on the page at most.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
 def audit(
     source: str,

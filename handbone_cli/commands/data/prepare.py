@@ -59,6 +59,8 @@ def prepare(
     from handbone_cli.host.registry import installed
     from handbone_cli.recipe.load import load_recipe
 
+    if images is None and (bake_clahe or kind != "png" or quality != 95):
+        raise click.UsageError("--format, --quality and --bake-clahe go with --images DIR.")
     resolved = load_recipe(recipe, installed(), overrides)
     count = default_workers() if workers is None else workers
     if clear:
@@ -100,8 +102,8 @@ def fill_cache(recipe: Recipe, workers: int) -> None:
     for fault in faults:
         say(fault)
     kept = len(samples) - made - len(faults)
-    size = folder_size(folder) / 2**30
-    click.echo(f"{folder}: {made} images prepared, {kept} were there; {size:.2f} GiB")
+    size = folder_size(folder) / 2**20
+    click.echo(f"{folder}: {made} images prepared, {kept} were there; {size:.1f} MiB")
     if faults:
         raise click.exceptions.Exit(1)
 
@@ -115,7 +117,7 @@ def convert(
     workers: int,
 ) -> None:
     """Write a copy of the dataset whose images have another form."""
-    from handbone_cli.data.conversion import SETTINGS, Conversion, Form, copy_labels
+    from handbone_cli.data.conversion import SETTINGS, Conversion, Form, copy_labels, orphans
     from handbone_cli.data.processes import map_in_processes
     from handbone_cli.errors import HandboneError
     from handbone_cli.files import claim_folder
@@ -128,16 +130,23 @@ def convert(
     if bake_clahe and not recipe.data.clahe:
         raise HandboneError("--bake-clahe: the recipe says data.clahe = false; give it a table.")
     form = Form(kind, quality, (recipe.data.clahe or None) if bake_clahe else None)
+    inside = root.resolve() in (folder.resolve(), *folder.resolve().parents)
+    if inside or folder.resolve() in root.resolve().parents:
+        raise HandboneError(
+            f"--images {folder}: inside the data or around it; choose another folder."
+        )
     claim_folder(folder, SETTINGS, form.settings())
-    results = []
+    conversion, results = Conversion(root, folder, form), []
     with progress("Converting") as report:
-        for result in map_in_processes(Conversion(root, folder, form), samples, workers):
+        for result in map_in_processes(conversion, samples, workers):
             results.append(result)
             report(len(results), len(samples))
     labels = list(copy_labels(root, folder, samples))
     for result in results:
         if result.fault:
             say(result.fault)
+    for path in orphans(folder, [*labels, *map(conversion.target, samples)]):
+        say(f"{path}: its source is gone; delete it, or train on what is no longer there.")
     before = sum(result.bytes_before for result in results)
     after = sum(result.bytes_after for result in results)
     errors = [result.error for result in results if result.error is not None]
@@ -161,7 +170,7 @@ def empty_cache(recipe: Recipe) -> None:
     folder = cache_of(recipe)
     parts: Sequence[str] = ("images", "labels", "files")
     freed = sum(ArrayCache(folder / part).clear() for part in parts)
-    click.echo(f"{folder}: {freed / 2**30:.2f} GiB freed")
+    click.echo(f"{folder}: {freed / 2**20:.1f} MiB freed")
 
 
 def folder_size(folder: Path) -> int:

@@ -20,16 +20,16 @@ def place(tmp_path, monkeypatch):
 
 def prepare(place, *more):
     done = hb("data", "prepare", place / "tiny.toml", "--workers", "1", *more)
-    size = re.sub(r"[\d.]+ GiB", "N GiB", done.out)
+    size = re.sub(r"[\d.]+ MiB\b(?! became)", "N MiB", done.out)
     return done.code, size.replace(str(place), "."), done.err.replace(str(place), ".")
 
 
 def test_once_and_again(place):
-    assert prepare(place)[:2] == (0, "./cache: 8 images prepared, 0 were there; N GiB\n")
-    assert prepare(place)[:2] == (0, "./cache: 0 images prepared, 8 were there; N GiB\n")
+    assert prepare(place)[:2] == (0, "./cache: 8 images prepared, 0 were there; N MiB\n")
+    assert prepare(place)[:2] == (0, "./cache: 0 images prepared, 8 were there; N MiB\n")
     changed = prepare(place, "--set", "data.resize=32")
-    assert changed[1] == "./cache: 8 images prepared, 0 were there; N GiB\n"
-    assert prepare(place, "--clear") == (0, "./cache: N GiB freed\n", "")
+    assert changed[1] == "./cache: 8 images prepared, 0 were there; N MiB\n"
+    assert prepare(place, "--clear") == (0, "./cache: N MiB freed\n", "")
     assert prepare(place)[1].startswith("./cache: 8 images prepared")
 
 
@@ -48,7 +48,7 @@ def test_a_bad_image_is_named_and_the_others_are_prepared(place):
     bad = place / "hands" / "train" / "DCM" / "ID001" / "image0000.png"
     bad.write_bytes(b"")
     code, out, err = prepare(place)
-    assert (code, out) == (1, "./cache: 7 images prepared, 0 were there; N GiB\n")
+    assert (code, out) == (1, "./cache: 7 images prepared, 0 were there; N MiB\n")
     assert "image0000: ./hands/train/DCM/ID001/image0000.png: the file is empty." in err
 
 
@@ -102,3 +102,33 @@ def test_what_cannot_be_copied(place):
     code, _, err = prepare(place, "--images", place / "copy", "--bake-clahe")
     assert code == 1
     assert "data.clahe = false" in err
+
+
+def test_a_copy_follows_its_source(place):
+    copy, source = place / "copy", place / "hands"
+    prepare(place, "--images", copy)
+    labels = "train/outputs_json/ID001/image0000.json"
+    (source / labels).write_text((source / labels).read_text().replace("Radius", "Ulna"))
+    image = "train/DCM/ID001/image0001.png"
+    (source / image).write_bytes((source / "train/DCM/ID002/image0002.png").read_bytes())
+    gone = source / "train/outputs_json/ID002/image0002.json"
+    gone.unlink()
+    code, _, err = prepare(place, "--images", copy)
+    assert code == 0
+    assert (copy / labels).read_text() == (source / labels).read_text()
+    assert np.array_equal(read_grey(copy / image), read_grey(source / image))
+    assert "./copy/train/outputs_json/ID002/image0002.json: its source is gone" in err
+
+
+def test_options_of_a_copy_need_a_copy(place):
+    code, out, err = prepare(place, "--format", "jpeg")
+    assert (code, out) == (2, "")
+    assert "go with --images DIR." in err
+
+
+def test_a_copy_is_never_inside_its_source(place):
+    for folder in (place / "hands" / "sub", place):
+        code, _, err = prepare(place, "--images", folder)
+        assert code == 1
+        assert "inside the data or around it" in err
+    assert not (place / "hands" / "sub").exists()

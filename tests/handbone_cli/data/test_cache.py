@@ -82,14 +82,16 @@ def test_many_may_write_one_key_at_once(tmp_path):
 
 
 def test_size_and_clearing(tmp_path):
-    cache = ArrayCache(tmp_path / "images")
+    cache, key = ArrayCache(tmp_path / "images"), "ab" * 32
     assert (cache.size(), cache.clear()) == (0, 0)
-    cache.put("abc", np.ones((64, 64), np.uint8), {})
-    (tmp_path / "images" / "README").write_text("not ours")
+    cache.put(key, np.ones((64, 64), np.uint8), {})
+    foreign = [tmp_path / "images" / "README", tmp_path / "images" / "ab" / "x.array"]
+    for path in foreign:
+        path.write_text("not ours")
     assert cache.size() > 4096
     assert cache.clear() > 4096
-    assert cache.get("abc") is None
-    assert (tmp_path / "images" / "README").exists()
+    assert cache.get(key) is None
+    assert all(path.exists() for path in foreign)
 
 
 def test_a_full_disk_is_said(tmp_path, monkeypatch):

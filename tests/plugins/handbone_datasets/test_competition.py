@@ -125,15 +125,15 @@ FORM = '{"annotations": [{"label": ..., "points": [[x, y], ...]}]}'
         ({"annotations": [{"label": "Radius"}]}, f"expected {FORM}."),
         (
             {"annotations": [{"label": "Radius", "points": "abc"}]},
-            "'Radius': expected at least three points [x, y].",
+            "'Radius': a coordinate is not a finite number.",
         ),
         (
             {"annotations": [{"label": "Radius", "points": [[1, 2], [3, 4], [5, None]]}]},
-            "'Radius': expected at least three points [x, y].",
+            "'Radius': a coordinate is not a finite number.",
         ),
         (
             {"annotations": [{"label": "Radius", "points": [[1, 2], [3, 4], [5]]}]},
-            "'Radius': expected at least three points [x, y].",
+            "'Radius': a coordinate is not a finite number.",
         ),
     ],
 )
