@@ -287,10 +287,18 @@ class DatasetContext:
 
 @dataclass(frozen=True)
 class LossContext:
-    """The classes, and a way to build the losses that a combination names."""
+    """What a loss's builder is told.
+
+    Attributes:
+        class_names: C names.
+        build_loss: builds the losses that a combination names.
+        overlaps: measures the training labels when called: (C, C) mean share of an image's pixels
+            that two classes share. None where there is no data.
+    """
 
     class_names: tuple[str, ...]
     build_loss: Callable[[str, Mapping[str, Any]], Loss]
+    overlaps: Callable[[], NDArray[np.float64]] | None = None
 
 
 @dataclass(frozen=True)

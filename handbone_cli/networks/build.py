@@ -12,7 +12,10 @@ from handbone_cli.host.interfaces import LossContext, ModelContext, TtaContext
 from handbone_cli.networks.wrapper import Segmenter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from handbone_cli.host.interfaces import Loss, TtaTransform
     from handbone_cli.host.registry import Registry
@@ -36,14 +39,22 @@ def build_segmenter(
     return Segmenter(core, classes, component.divisor)
 
 
-def build_loss(recipe: Recipe, registry: Registry, class_names: Sequence[str]) -> Loss:
-    """The recipe's loss; combinations build their parts through the same registry."""
+def build_loss(
+    recipe: Recipe,
+    registry: Registry,
+    class_names: Sequence[str],
+    overlaps: Callable[[], NDArray[np.float64]] | None = None,
+) -> Loss:
+    """The recipe's loss; combinations build their parts through the same registry.
+
+    `overlaps` is for the losses that ask how much any two classes share, (C, C).
+    """
 
     def build(name: str, options: Mapping[str, Any]) -> Loss:
         loss: Loss = registry.build("losses", name, options, context)
         return loss
 
-    context = LossContext(tuple(class_names), build)
+    context = LossContext(tuple(class_names), build, overlaps)
     return build(recipe.loss.name, recipe.loss.options)
 
 

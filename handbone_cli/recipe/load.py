@@ -134,18 +134,15 @@ def apply_overrides(
     table: Table, overrides: Sequence[str], origins: Origins, option: str = "--set"
 ) -> Table:
     """The table with every `KEY=VALUE` of an option laid on top."""
-    for text in overrides:
-        keys, value = parse_override(text, option)
-        if (
-            keys[0] == "data"
-            and len(keys) == 2
-            and keys[1] in PATHS
-            and not isinstance(value, bool)
-        ):
-            value = str(Path(str(value)).resolve())
+    # A name starts its component afresh, so names come first whatever the order they are said in.
+    parsed = [parse_override(text, option) for text in overrides]
+    for keys, value in sorted(parsed, key=lambda each: each[0][-1] != "name"):
+        is_path = keys[0] == "data" and len(keys) == 2 and keys[1] in PATHS
+        resolve = is_path and not isinstance(value, bool)
+        layer = str(Path(str(value)).resolve()) if resolve else value
         for key in reversed(keys):
-            value = {key: value}
-        table = merge(table, value, origins, option)
+            layer = {key: layer}
+        table = merge(table, layer, origins, option)
     return table
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003  pydantic reads annotations at run time
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -13,6 +13,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -101,19 +104,126 @@ class Augment(Section):
     noise: Share = Field(0.0, description="most Gaussian noise, SD in the full grey range")
 
 
-class Optimizer(Section):
-    """The optimizer."""
+OPTIMIZER_KEYS = ("momentum", "nesterov", "betas", "eps")
+"""Keys of [optimizer] that some optimizers take and others do not."""
+ADAMS = {"betas": (0.9, 0.999), "eps": 1e-8}
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "adamw": ADAMS,
+    "adam": ADAMS,
+    "sgd": {"momentum": 0.9, "nesterov": True},
+}
+"""Those of OPTIMIZER_KEYS that torch's optimizers take, with defaults; timm's know their own."""
 
-    name: Literal["adamw"] = "adamw"
-    lr: float = Field(8e-5, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
+
+class Optimizer(Section):
+    """The optimizer, by name; torch's here, timm's checked before the first batch."""
+
+    name: str = Field(
+        "adamw",
+        min_length=1,
+        description="adamw, adam, sgd, or one of timm.optim.list_optimizers(): lion, adamp, ...",
+    )
+    lr: float = Field(8e-5, gt=0, description="learning rate, after the warmup")
+    weight_decay: float = Field(
+        0.01, ge=0, description="apart from the gradient in adamw, a part of it in adam and sgd"
+    )
+    decay_all: bool = Field(
+        default=True, description="weights, biases and norms decay; false: weights alone"
+    )
+    momentum: float | None = Field(None, ge=0, lt=1, description="sgd: 0.9; and of timm's")
+    nesterov: bool | None = Field(
+        None, description="momentum as Nesterov has it; sgd: true; and of timm's"
+    )
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], ...] | None = Field(
+        None, description="decay of the running means; adamw, adam: [0.9, 0.999]; and of timm's"
+    )
+    eps: float | None = Field(None, gt=0, description="adamw, adam: 1e-8; and of timm's")
+    options: dict[str, Any] | None = Field(
+        None, description="further arguments that the optimizer takes, as { caution = true }"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_named(cls, table: Any) -> Any:
+        return _with_own_defaults(table, OPTIMIZERS, "adamw")
+
+    @model_validator(mode="after")
+    def _keys_of_the_named(self) -> Optimizer:
+        if self.name in OPTIMIZERS:
+            _refuse_keys_of_others(self, OPTIMIZER_KEYS, OPTIMIZERS[self.name])
+            if self.betas is not None and len(self.betas) != 2:
+                raise ValueError(f"{self.name} takes two betas, not {len(self.betas)}")
+        if self.name == "sgd" and self.nesterov and not self.momentum:
+            raise ValueError("nesterov = true needs a momentum above 0")
+        for key in (self.options or {}).keys() & type(self).model_fields.keys():
+            raise ValueError(f"{key} is a key of its own; move it out of options")
+        return self
+
+
+SCHEDULERS: dict[str, dict[str, Any]] = {
+    "cosine": {"min_lr": 0.0},
+    "step": {"step_epochs": None, "factor": 0.1},
+    "plateau": {"factor": 0.1, "patience": 2},
+    "poly": {"power": 0.9},
+    "one_cycle": {"pct_start": 0.3, "div_factor": 25.0, "final_div_factor": 1e4},
+    "none": {},
+}
+"""The keys that a scheduler takes beside warmup_epochs, with their defaults."""
+SCHEDULER_KEYS = tuple(dict.fromkeys(key for keys in SCHEDULERS.values() for key in keys))
 
 
 class Scheduler(Section):
     """The learning rate over a run: linear warmup, then the named curve."""
 
-    name: Literal["cosine", "none"] = "cosine"
+    name: Literal["cosine", "step", "plateau", "poly", "one_cycle", "none"] = Field(
+        "cosine", description="the curve after the warmup; each takes only its own keys below"
+    )
     warmup_epochs: float = Field(0.0, ge=0, description="from lr / 100; parts of an epoch count")
+    min_lr: float | None = Field(None, ge=0, description="cosine: where it ends; 0")
+    step_epochs: Positive | None = Field(
+        None, description="step: epochs of one rate after the warmup; none: a third of the run"
+    )
+    factor: float | None = Field(
+        None, gt=0, lt=1, description="step, plateau: what the rate is multiplied by; 0.1"
+    )
+    patience: int | None = Field(
+        None, ge=0, description="plateau: validations without gain in Dice that it bears; 2"
+    )
+    power: float | None = Field(None, gt=0, description="poly: of the share of the run left; 0.9")
+    pct_start: float | None = Field(
+        None, gt=0, lt=1, description="one_cycle: share of the run on the way up to lr; 0.3"
+    )
+    div_factor: float | None = Field(None, ge=1, description="one_cycle: begins at lr / this; 25")
+    final_div_factor: float | None = Field(
+        None, ge=1, description="one_cycle: ends at its beginning / this; 10000"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_named(cls, table: Any) -> Any:
+        return _with_own_defaults(table, SCHEDULERS, "cosine")
+
+    @model_validator(mode="after")
+    def _keys_of_the_named(self) -> Scheduler:
+        _refuse_keys_of_others(self, SCHEDULER_KEYS, SCHEDULERS[self.name])
+        return self
+
+
+def _with_own_defaults(table: Any, kinds: dict[str, dict[str, Any]], usual: str) -> Any:
+    """A section's table with the defaults of what it names, so that a run's recipe records them."""
+    if not isinstance(table, dict):
+        return table
+    said = {key: value for key, value in table.items() if value is not None}
+    own = kinds.get(str(said.get("name", usual)), {})
+    return {**{key: value for key, value in own.items() if value is not None}, **said}
+
+
+def _refuse_keys_of_others(section: Any, keys: Iterable[str], own: dict[str, Any]) -> None:
+    """One sentence for a key that what a section names does not take."""
+    for key in keys:
+        if getattr(section, key) is not None and key not in own:
+            takes = f"its own keys are {', '.join(own)}" if own else "it has no keys of its own"
+            raise ValueError(f"{section.name} takes no {key}; {takes}")
 
 
 class Train(Section):

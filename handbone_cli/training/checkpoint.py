@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import ValidationError
 
 from handbone_cli.errors import HandboneError, differences
 from handbone_cli.networks.weights import load_tensors, own_tensors, restore_tensors, save_tensors
 from handbone_cli.recipe.load import to_table
 from handbone_cli.recipe.schema import Recipe
+from handbone_cli.training.optimizer import pack_state, unpack_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import torch
 
     from handbone_cli.networks.wrapper import Segmenter
 
@@ -81,9 +83,9 @@ def save_state(
 ) -> None:
     """Everything needed to continue, in one file."""
     tensors = {f"model/{name}": tensor for name, tensor in own_tensors(model).items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{key}": torch.as_tensor(v) for key, v in state.items()}
-    state = {"position": asdict(position), "scaler": scaler.state_dict()}
+    remembered, rest = pack_state(optimizer)
+    tensors |= {f"optimizer/{name}": tensor for name, tensor in remembered.items()}
+    state = {"position": asdict(position), "scaler": scaler.state_dict(), "optimizer": rest}
     save_tensors(path, tensors, {**header, **state})
 
 
@@ -105,18 +107,10 @@ def restore_state(
     refuse_other_recipe(path, header["recipe"], recipe)
     weights = {k[6:]: tensor for k, tensor in tensors.items() if k.startswith("model/")}
     restore_tensors(model, weights, path)
-    _restore_optimizer(optimizer, tensors)
+    remembered = {k[10:]: tensor for k, tensor in tensors.items() if k.startswith("optimizer/")}
+    unpack_state(optimizer, remembered, header.get("optimizer", {}))
     scaler.load_state_dict(header["scaler"])
     return Position(**header["position"])
-
-
-def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer/"):
-            _, index, key = name.split("/")
-            state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def load_model_weights(path: Path, model: Segmenter, class_names: Sequence[str]) -> None:

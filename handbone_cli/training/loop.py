@@ -15,7 +15,8 @@ import torch
 from handbone_cli.errors import HandboneError, InterruptedRunError
 from handbone_cli.networks.build import autocast
 from handbone_cli.training.checkpoint import Position, restore_state, save_state, save_weights
-from handbone_cli.training.schedule import learning_rate
+from handbone_cli.training.optimizer import build_optimizer, set_rate
+from handbone_cli.training.schedule import learning_rate, refuse_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,9 +86,8 @@ def train(job: Training, *, resume: bool = False) -> Position:
     InterruptedRunError; the same recipe then continues with the same batches.
     """
     recipe, model, steps = job.recipe, job.model, len(job.loader)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.optimizer.lr, weight_decay=recipe.optimizer.weight_decay
-    )
+    refuse_schedule(recipe, validates=job.validate is not None)
+    optimizer = build_optimizer(recipe.optimizer, model)
     scaler = torch.amp.GradScaler(job.device.type, enabled=job.precision is torch.float16)
     at = restore_state(job.last, model, optimizer, scaler, recipe) if resume else Position()
     with _interruptible() as interrupted:
@@ -95,7 +95,7 @@ def train(job: Training, *, resume: bool = False) -> Position:
             started = time.perf_counter()
             model.train()
             for images, labels in job.loader.epoch(at.epoch, at.step):
-                rate = learning_rate(recipe, at.epoch * steps + at.step, steps)
+                rate = learning_rate(recipe, at.epoch * steps + at.step, steps, at.history)
                 loss = _step(job, optimizer, scaler, (images, labels), rate, at)
                 at.end_step(loss)
                 job.observer.step(at, steps, loss, len(images))
@@ -123,8 +123,7 @@ def _step(
 ) -> float:
     """One optimizer step; dropout draws from a stream of its own for (seed, epoch, step)."""
     torch.manual_seed(hash((job.recipe.seed, at.epoch, at.step)) & 0x7FFFFFFF)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    set_rate(optimizer, rate)
     images, labels = (part.to(job.device, non_blocking=True) for part in batch)
     if job.recipe.train.channels_last:
         images = images.contiguous(memory_format=torch.channels_last)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
 from torch.nn import functional
 
-from handbone_cli import unpack_labels
+from handbone_losses.chunks import ClassLoss
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
     from handbone_cli import LossContext, Options
 
 
-class BCELoss(nn.Module):
+class BCELoss(ClassLoss):
     """The mean binary cross-entropy of all pixels and classes, in float32."""
 
-    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """(N, C, h, w) logits and (N, h, w, ceil(C/8)) uint8 packed labels -> a scalar."""
-        targets = unpack_labels(labels, logits.shape[1])
-        return functional.binary_cross_entropy_with_logits(logits.float(), targets)
+    def measure(
+        self, logits: torch.Tensor, targets: torch.Tensor, known: Sequence[Any]
+    ) -> torch.Tensor:
+        """The mean of each class: (k,)."""
+        each = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+        return each.mean((0, 2, 3))
 
 
 def build(options: Options, context: LossContext) -> BCELoss:

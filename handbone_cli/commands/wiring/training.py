@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from handbone_cli.commands.wiring.loading import RunData
     from handbone_cli.data.prepared import PreparedImages
     from handbone_cli.host.interfaces import Dataset, Sample
@@ -62,7 +65,7 @@ def wire(
     model.to(device)
     if recipe.train.channels_last:
         model.to(memory_format=torch.channels_last)
-    loss = build_loss(recipe, registry, names)
+    loss = build_loss(recipe, registry, names, lambda: overlaps_of(data, len(names)))
     context = TrackerContext(run.path, recipe.name, header["recipe"])
     trackers = [registry.build("trackers", name, {}, context) for name in recipe.tracking.trackers]
     precision = choose_precision(recipe.train.precision, device)
@@ -90,9 +93,20 @@ def start_at_prior(
 
     from handbone_cli.data.frequencies import class_frequencies
 
-    chosen = samples[:: max(len(samples) // most, 1)][:most]
-    frequencies = class_frequencies(chosen, images, len(model.bias))
+    frequencies = class_frequencies(evenly(samples, most), images, len(model.bias))
     model.start_at_prior(torch.from_numpy(frequencies).float())
+
+
+def overlaps_of(data: RunData, classes: int, most: int = 64) -> NDArray[np.float64]:
+    """What two classes share on average in up to 64 labelled images, evenly spread: (C, C)."""
+    from handbone_cli.data.overlaps import class_overlaps
+
+    return class_overlaps(evenly(data.training, most), data.images, classes)
+
+
+def evenly(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
+    """So many samples at most, from all over a sequence."""
+    return samples[:: max(len(samples) // most, 1)][:most]
 
 
 def validation_of(

@@ -264,3 +264,13 @@ def test_a_cache_may_be_a_folder_or_off(tmp_path, monkeypatch):
     assert cache("true") is True
     assert cache("true", "data.cache=kept") == tmp_path / "kept"
     assert cache("true", "data.cache=false") is False
+
+
+def test_a_name_said_last_keeps_the_keys_said_before(write):
+    path = write(LEAST)
+    for overrides in (
+        ("optimizer.lr=0.5", "optimizer.name=sgd"),
+        ("optimizer.name=sgd", "optimizer.lr=0.5"),
+    ):
+        optimizer = read(path, *overrides).optimizer
+        assert (optimizer.name, optimizer.lr) == ("sgd", 0.5)

@@ -58,10 +58,11 @@ class Tracker:
         self.lines.append((event, dict(values)))
 
 
-def recipe(**train_keys):
+def recipe(optimizer=None, scheduler=None, **train_keys):
     return Recipe.model_validate({
-        "name": "r", "model": {"name": "m"}, "loss": {"name": "l"}, "optimizer": {"lr": 0.05},
-        "scheduler": {"warmup_epochs": 1},
+        "name": "r", "model": {"name": "m"}, "loss": {"name": "l"},
+        "optimizer": {"lr": 0.05, **(optimizer or {})},
+        "scheduler": {"warmup_epochs": 1, **(scheduler or {})},
         "train": {"epochs": 4, "early_stopping": 0, "clip_norm": 1.0, **train_keys},
     })  # fmt: skip
 
@@ -133,6 +134,70 @@ def test_a_stopped_run_continues_bit_for_bit(tmp_path, stop):
         expected, got = weights(tmp_path / "whole" / name), weights(tmp_path / "cut" / name)
         assert expected.keys() == got.keys()
         assert all(torch.equal(expected[key], got[key]) for key in expected), name
+
+
+@pytest.mark.parametrize("stop", [(1, 1), (3, 2)])
+@pytest.mark.parametrize(
+    ("optimizer", "scheduler"),
+    [
+        ({"name": "adam"}, {"name": "one_cycle"}),
+        ({"name": "sgd"}, {"name": "plateau", "patience": 0, "warmup_epochs": 0}),
+        ({"name": "lion", "decay_all": False}, {"name": "poly"}),
+        ({"name": "adamp"}, {"name": "step"}),
+    ],
+)
+def test_every_optimizer_and_scheduler_continues_bit_for_bit(tmp_path, optimizer, scheduler, stop):
+    setting, dice = recipe(optimizer, scheduler), (0.4, 0.1, 0.1, 0.1)
+    train(job(tmp_path / "whole", scores=dice, setting=setting))
+    scores = iter(dice)
+    with pytest.raises(InterruptedRunError):
+        train(job(tmp_path / "cut", Watcher(stop), scores, setting=setting))
+    train(job(tmp_path / "cut", scores=scores, setting=setting), resume=True)
+    old, new = (load_tensors(tmp_path / name / "last.safetensors") for name in ("whole", "cut"))
+    assert old[0].keys() == new[0].keys()
+    assert all(torch.equal(old[0][key], new[0][key]) for key in old[0])
+    assert old[1] == new[1]
+
+
+def test_a_plateau_lowers_the_rate_of_the_epochs_after_it(tmp_path, monkeypatch):
+    from handbone_cli.training import loop
+
+    rates, set_rate = [], loop.set_rate
+    monkeypatch.setattr(loop, "set_rate", lambda o, rate: (rates.append(rate), set_rate(o, rate)))
+    keys = {"name": "plateau", "patience": 0, "factor": 0.5, "warmup_epochs": 0}
+    train(job(tmp_path, scores=(0.4, 0.3, 0.5, 0.1), setting=recipe(scheduler=keys)))
+    assert rates == [0.05] * 2 * STEPS + [0.025] * 2 * STEPS
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        (recipe({"name": "lyon"}), "no optimizer is named 'lyon'"),
+        (recipe({"name": "lion", "momentum": 0.9}), "lion takes no momentum"),
+        (recipe(scheduler={"min_lr": 1}), "min_lr 1 must be less than optimizer.lr 0.05"),
+        (recipe(scheduler={"name": "plateau"}), "plateau goes by the Dice of people left out"),
+    ],
+)
+def test_what_cannot_work_is_said_before_the_first_batch(tmp_path, setting, words):
+    watcher = Watcher()
+    with pytest.raises(HandboneError, match=words):
+        train(job(tmp_path, watcher, setting=setting))
+    assert watcher.steps == []
+
+
+def test_a_checkpoint_whose_optimizer_kept_tensors_alone_is_resumed(tmp_path):
+    """As it was written before optimizers that count their steps in numbers."""
+    train(job(tmp_path / "whole"))
+    with pytest.raises(InterruptedRunError):
+        train(job(tmp_path / "cut", Watcher(stop=(2, 1))))
+    tensors, header = load_tensors(tmp_path / "cut" / "last.safetensors")
+    del header["optimizer"]
+    for key in ("betas", "eps", "decay_all"):
+        del header["recipe"]["optimizer"][key]
+    save_tensors(tmp_path / "cut" / "last.safetensors", tensors, header)
+    train(job(tmp_path / "cut"), resume=True)
+    old, new = (weights(tmp_path / name / "last.safetensors") for name in ("whole", "cut"))
+    assert all(torch.equal(old[key], new[key]) for key in old)
 
 
 def test_a_stop_while_validating(tmp_path):
