@@ -139,7 +139,7 @@ def apply_overrides(
     for keys, value in sorted(parsed, key=lambda each: each[0][-1] != "name"):
         is_path = keys[0] == "data" and len(keys) == 2 and keys[1] in PATHS
         resolve = is_path and not isinstance(value, bool)
-        layer = str(Path(str(value)).resolve()) if resolve else value
+        layer: Any = str(Path(str(value)).resolve()) if resolve else value
         for key in reversed(keys):
             layer = {key: layer}
         table = merge(table, layer, origins, option)
