@@ -103,10 +103,13 @@ def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bo
     """Wire data, network, loss, validation and display into the loop, and run it."""
     from handbone_cli.commands.wiring.loading import gather
     from handbone_cli.commands.wiring.training import describe, wire
+    from handbone_cli.networks.build import choose_device
     from handbone_cli.terminal.progress import say
     from handbone_cli.terminal.training_table import TrainingTable
     from handbone_cli.training.loop import train as run_loop
+    from handbone_cli.training.optimizer import try_optimizer
 
+    try_optimizer(recipe.optimizer, choose_device())
     data = gather(recipe, registry)
     header = describe(recipe, data.dataset, data.training)
     if not resume:

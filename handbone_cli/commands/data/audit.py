@@ -56,6 +56,8 @@ def audit(
     from handbone_cli.files import write_json
     from handbone_cli.host.registry import installed
 
+    if "disagreement" in only and store is None:
+        raise click.UsageError("--only disagreement needs --store: what is it to disagree with?")
     if json_path is not None:
         require_ours(json_path)
     if output is not None:

@@ -54,7 +54,7 @@ def run_audit(
     from handbone_cli.data.audit.disagreement import require_out_of_fold
     from handbone_cli.data.processes import default_workers
     from handbone_cli.store.store import Store
-    from handbone_cli.terminal.progress import progress
+    from handbone_cli.terminal.progress import progress, say
 
     dataset = open_named_dataset(source, registry, overrides)
     samples = [sample for sample in all_samples(dataset) if sample.read_labels is not None]
@@ -63,6 +63,8 @@ def run_audit(
     opened = Store.open(store) if store else None
     if opened is not None:
         require_out_of_fold(opened, dataset.class_names, {sample.image_id for sample in samples})
+        shared = sum(sample.image_id in opened.images for sample in samples)
+        say(f"{store}: has {shared} of the {len(samples)} labelled images; only they are compared")
     with progress("Auditing") as report:
         result = audit(
             samples,

@@ -163,3 +163,10 @@ def test_no_recipe_is_a_mistake_of_usage():
     done = hb("train")
     assert done.code == 2
     assert "name a RECIPE, or a run with --resume RUN." in done.err
+
+
+def test_an_unknown_optimizer_leaves_no_run_behind(tiny_data, tmp_path):
+    done = hb("train", tiny_data.recipe, "-o", tmp_path / "run", "--set", "optimizer.name=adamm")
+    assert done.code == 1
+    assert "adamm" in done.err
+    assert not (tmp_path / "run").exists()

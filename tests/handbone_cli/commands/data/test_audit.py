@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import cv2
 import numpy as np
@@ -170,6 +171,9 @@ def test_a_store_ranks_by_disagreement(trained_run, tmp_path):
     assert done.code in {0, 1}
     lines = [line.split()[1:5] for line in done.out.splitlines()[1:-1]]
     assert [image, "disagreement"] in [[line[0], line[2]] for line in lines]
+    assert re.search(r"has \d+ of the \d+ labelled images; only they are compared", done.err)
+    alone = hb("data", "audit", recipe, "--only", "disagreement")
+    assert (alone.code, "--only disagreement needs --store" in alone.err) == (2, True)
     nowhere = hb("data", "audit", recipe, "--store", tmp_path / "hands")
     assert nowhere.code == 1
     assert "not a store" in nowhere.err
