@@ -27,6 +27,7 @@ class Register(Protocol):
         options: str | type[Options] | None = None,
         summary: str = "",
         divisor: int = 1,
+        paper: str = "",
     ) -> None:
         """Register a component.
 
@@ -36,6 +37,7 @@ class Register(Protocol):
             options: a subclass of handbone_cli.Options, or "package.module:Class"; none by default.
             summary: one line for `hb plugins list`.
             divisor: models only: height and width must be its multiples; the wrapper pads to it.
+            paper: where the method is from: an arXiv number, a DOI or an address.
         """
 
 

@@ -31,6 +31,7 @@ class Component:
     divisor: int
     distribution: str
     version: str
+    paper: str = ""
 
     def options_type(self) -> type[Options]:
         """The options class, imported now if it was registered by its path."""
@@ -182,8 +183,9 @@ def _register(
     options: str | type[Options] | None = None,
     summary: str = "",
     divisor: int = 1,
+    paper: str = "",
 ) -> None:
-    registry.add(Component(kind, name, factory, options, summary, divisor, *origin))
+    registry.add(Component(kind, name, factory, options, summary, divisor, *origin, paper))
 
 
 @functools.cache

@@ -36,7 +36,31 @@ def build_segmenter(
             f"model '{component.name}' of {component.distribution} built a "
             f"{type(core).__name__}; expected a torch.nn.Module."
         )
-    return Segmenter(core, classes, component.divisor)
+    model = Segmenter(core, classes, component.divisor)
+    if recipe.data.patch < model.minimum:
+        raise HandboneError(
+            f"data.patch = {recipe.data.patch}: model '{component.name}' needs at least "
+            f"{model.minimum} px a side; use a larger patch, or a model of fewer stages."
+        )
+    return model
+
+
+def require_batch(recipe: Recipe, model: Segmenter, patches: int) -> None:
+    """One sentence if a training step would see fewer images than the model normalises over.
+
+    Args:
+        recipe: says the batch size.
+        model: says the fewest.
+        patches: of an epoch; an epoch of fewer than a batch is one smaller batch.
+    """
+    size = min(recipe.train.batch_size, patches)
+    if size >= model.minimum_batch:
+        return
+    key = "batch_size" if recipe.train.batch_size < model.minimum_batch else "patches_per_image"
+    raise HandboneError(
+        f"train.{key} = {getattr(recipe.train, key)}: a step would see {size} of the at least "
+        f"{model.minimum_batch} patches that model '{recipe.model.name}' normalises over; raise it."
+    )
 
 
 def build_loss(

@@ -13,3 +13,18 @@ def unpack_labels(
     planes = labels.permute(0, 3, 1, 2)[:, index >> 3]
     bits = (index & 7).to(torch.uint8).view(1, -1, 1, 1)
     return ((planes >> bits) & 1).to(dtype)
+
+
+def labels_at(labels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """(N, H, W, P) packed labels at a smaller (h, w): the nearest pixel of each, as nnU-Net does.
+
+    Packed labels are never interpolated: one index moves all classes.
+    """
+    height, width = int(labels.shape[1]), int(labels.shape[2])
+    if (height, width) == size:
+        return labels
+    rows, columns = (
+        ((torch.arange(few, device=labels.device) + 0.5) * many / few).long()
+        for few, many in ((size[0], height), (size[1], width))
+    )
+    return labels[:, rows][:, :, columns]

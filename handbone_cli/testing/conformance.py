@@ -67,8 +67,14 @@ def _require_gradients(model: Segmenter, images: torch.Tensor, classes: int) -> 
     model.train()
     output = model(images)
     outputs = output if isinstance(output, list) else [output]
-    for each in outputs:
-        _require_shape(each, (len(images), classes, *images.shape[-2:]))
+    _require_shape(outputs[0], (len(images), classes, *images.shape[-2:]))
+    for each in outputs[1:]:  # at a resolution of their own
+        _require_shape(each, (len(images), classes, *each.shape[-2:]))
+    weights = model.output_weights
+    _require(
+        weights is None or len(weights) == len(outputs),
+        f"output_weights has {len(weights or ())} entries for {len(outputs)} outputs in training",
+    )
     torch.stack([each.float().square().mean() for each in outputs]).sum().backward()  # type: ignore[no-untyped-call]
     idle = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
     _require(not idle, f"no gradient reaches {', '.join(idle[:5])}")

@@ -14,12 +14,13 @@ import torch
 
 from handbone_cli.errors import HandboneError, InterruptedRunError
 from handbone_cli.networks.build import autocast
+from handbone_cli.networks.labels import labels_at
 from handbone_cli.training.checkpoint import Position, restore_state, save_state, save_weights
 from handbone_cli.training.optimizer import build_optimizer, set_rate
 from handbone_cli.training.schedule import learning_rate, refuse_schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -129,7 +130,7 @@ def _step(
         images = images.contiguous(memory_format=torch.channels_last)
     with autocast(job.device, job.precision):
         logits = job.model(images)
-    loss = supervise(job.loss, logits, labels)
+    loss = supervise(job.loss, logits, labels, job.model.output_weights)
     value = float(loss.detach())
     if not np.isfinite(value):
         raise HandboneError(
@@ -147,13 +148,22 @@ def _step(
 
 
 def supervise(
-    loss: Loss, logits: torch.Tensor | list[torch.Tensor], labels: torch.Tensor
+    loss: Loss,
+    logits: torch.Tensor | list[torch.Tensor],
+    labels: torch.Tensor,
+    output_weights: Sequence[float] | None = None,
 ) -> torch.Tensor:
-    """The loss of the main output, or with auxiliary ones their mean weighted 1, 1/2, 1/4 ..."""
+    """The loss of the main output, or the weighted mean with auxiliary ones, each at its own size.
+
+    The weights are 1, 1/2, 1/4 ... unless the model says others (Segmenter.output_weights).
+    """
     if isinstance(logits, torch.Tensor):
         return loss(logits, labels)
-    weights = [0.5**depth for depth in range(len(logits))]
-    parts = [w * loss(each, labels) for w, each in zip(weights, logits, strict=True)]
+    weights = output_weights or [0.5**depth for depth in range(len(logits))]
+    parts = [
+        w * loss(each, labels_at(labels, (int(each.shape[-2]), int(each.shape[-1]))))
+        for w, each in zip(weights, logits, strict=True)
+    ]
     return torch.stack(parts).sum() / sum(weights)
 
 

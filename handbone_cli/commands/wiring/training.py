@@ -54,6 +54,7 @@ def wire(
         build_segmenter,
         choose_device,
         choose_precision,
+        require_batch,
     )
     from handbone_cli.training.loop import Training
 
@@ -61,6 +62,7 @@ def wire(
     names = data.dataset.class_names
     channels = data.images.preprocessing.channels
     model = build_segmenter(recipe, registry, len(names), channels)
+    require_batch(recipe, model, len(data.source))
     start_at_prior(model, data.training, data.images)
     model.to(device)
     if recipe.train.channels_last:

@@ -49,6 +49,25 @@ def test_auxiliary_outputs_are_a_list_in_training_alone():
     assert tuple(model.eval()(torch.rand(2, 1, 13, 21)).shape) == (2, 3, 13, 21)
 
 
+def test_auxiliary_outputs_keep_their_resolution_where_nothing_was_padded():
+    model = Segmenter(Constant(3, (2, 4)), 3, 8).train()
+    model.start_at_prior(torch.full((3,), 0.25))
+    outputs = model(torch.rand(2, 1, 16, 24))
+    assert [tuple(each.shape[2:]) for each in outputs] == [(16, 24), (8, 12), (4, 6)]
+    assert all(torch.allclose(torch.sigmoid(each), torch.tensor(0.25)) for each in outputs)
+
+
+def test_a_model_says_its_least_size_and_the_wrapper_pads_to_it():
+    core = Identity()
+    core.minimum = 17
+    model = Segmenter(core, 2, 8).eval()
+    seen = []
+    core.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape[2:])))
+    images = torch.rand(1, 1, 5, 30)
+    assert torch.equal(model(images), images.expand(-1, 2, -1, -1))
+    assert seen == [(24, 32)]
+
+
 def test_the_start_is_the_prior():
     model = Segmenter(Constant(4), 4, 8)
     model.start_at_prior(torch.tensor([0.02, 0.3, 0.0, 0.9]))

@@ -281,9 +281,25 @@ def test_auxiliary_outputs_weigh_half_of_the_one_before():
     def loss(logits, labels):
         return logits.sum()
 
-    outputs = [torch.tensor(8.0), torch.tensor(4.0), torch.tensor(2.0)]
-    assert supervise(loss, outputs, None).item() == pytest.approx((8 + 2 + 0.5) / 1.75)
-    assert supervise(loss, outputs[0], None).item() == 8
+    outputs = [torch.full((1, 1, 1, 1), value) for value in (8.0, 4.0, 2.0)]
+    labels = torch.zeros(1, 1, 1, 1, dtype=torch.uint8)
+    assert supervise(loss, outputs, labels).item() == pytest.approx((8 + 2 + 0.5) / 1.75)
+    assert supervise(loss, outputs, labels, (1, 0.4, 0)).item() == pytest.approx(9.6 / 1.4)
+    assert supervise(loss, outputs[0], labels).item() == 8
+
+
+def test_auxiliary_outputs_meet_labels_of_their_size():
+    labels = torch.arange(64, dtype=torch.uint8).reshape(1, 8, 8, 1)
+    seen = []
+
+    def loss(logits, labels):
+        seen.append(labels[0, :, :, 0].tolist())
+        return logits.sum()
+
+    supervise(loss, [torch.zeros(1, 3, side, side) for side in (8, 4, 2)], labels)
+    assert seen[0] == labels[0, :, :, 0].tolist()
+    assert seen[1][0] == [9, 11, 13, 15]
+    assert seen[2] == [[18, 22], [50, 54]]
 
 
 def test_trackers_hear_every_epoch(tmp_path):
