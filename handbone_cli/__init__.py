@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from handbone_cli.data.images import decode_grey, read_grey, read_values
     from handbone_cli.errors import HandboneError
     from handbone_cli.files import atomic_write, claim_folder, make_folder, read_json, write_json
-    from handbone_cli.host.hookspecs import hookimpl
+    from handbone_cli.host.hookspecs import API_VERSION, Register, hookimpl
     from handbone_cli.host.interfaces import (
         DatasetContext,
         LoaderContext,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "API_VERSION": "handbone_cli.host.hookspecs",
     "DatasetContext": "handbone_cli.host.interfaces",
     "DicomHeader": "handbone_cli.data.dicom",
     "HAND_BONES": "handbone_cli.anatomy.hand",
@@ -55,6 +56,7 @@ _HOMES = {
     "PostContext": "handbone_cli.host.interfaces",
     "PreprocessContext": "handbone_cli.host.interfaces",
     "RawPatch": "handbone_cli.host.interfaces",
+    "Register": "handbone_cli.host.hookspecs",
     "Sample": "handbone_cli.host.interfaces",
     "ShapeModel": "handbone_cli.anatomy.shape_model",
     "TrackerContext": "handbone_cli.host.interfaces",
@@ -75,6 +77,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "API_VERSION",
     "HAND_BONES",
     "DatasetContext",
     "DicomHeader",
@@ -88,6 +91,7 @@ __all__ = [
     "PostContext",
     "PreprocessContext",
     "RawPatch",
+    "Register",
     "Sample",
     "ShapeModel",
     "TrackerContext",

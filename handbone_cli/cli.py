@@ -14,12 +14,14 @@ from handbone_cli.commands import (
     doctor,
     ensemble,
     evaluate,
+    models,
     plugins,
     predict,
     recipes,
     submit,
     train,
     visualize,
+    weights,
 )
 from handbone_cli.errors import HandboneError, InterruptedRunError
 
@@ -44,6 +46,8 @@ for command in (
     data.data,
     recipes.recipes,
     plugins.plugins,
+    models.models,
+    weights.weights,
     doctor.doctor,
 ):
     hb.add_command(command)

@@ -102,16 +102,21 @@ def refuse_foreign_folder(path: Path) -> None:
 def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bool) -> None:
     """Wire data, network, loss, validation and display into the loop, and run it."""
     from handbone_cli.commands.wiring.loading import gather
-    from handbone_cli.commands.wiring.training import describe, wire
+    from handbone_cli.commands.wiring.training import build_learner, describe, wire
+    from handbone_cli.commands.wiring.weights import match_initial_weights
     from handbone_cli.networks.build import choose_device
     from handbone_cli.terminal.progress import say
     from handbone_cli.terminal.training_table import TrainingTable
     from handbone_cli.training.loop import train as run_loop
     from handbone_cli.training.optimizer import try_optimizer
 
+    # What a recipe can get wrong comes before the run's folder, and what is quick before the data.
     try_optimizer(recipe.optimizer, choose_device())
+    match = None if resume else match_initial_weights(recipe, registry)
     data = gather(recipe, registry)
-    header = describe(recipe, data.dataset, data.training)
+    learner = build_learner(recipe, data, registry, match, resume=resume)
+    began = match.facts() if match else run.facts().get("initial_weights") if resume else None
+    header = describe(recipe, data.dataset, data.training, began)
     if not resume:
         run.create(recipe, {**header, "status": "running"})
     say(
@@ -120,7 +125,7 @@ def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bo
     )
     table = TrainingTable(recipe.name, data.dataset.class_names, recipe.train.epochs)
     with table as observer:
-        job = wire(recipe, data, run, registry, header, observer)
+        job = wire(recipe, data, learner, run, registry, header, observer)
         try:
             final = run_loop(job, resume=resume)
         finally:

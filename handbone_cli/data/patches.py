@@ -143,7 +143,8 @@ class TrainingPatches:
                 return read(sample)
             except HandboneError as error:
                 self.quarantine(sample.image_id, str(error))
-        raise AssertionError("quarantine() leaves at least one image")
+        last = [*self.faults.values()][-1]
+        raise HandboneError(f"no image is left to train on; the last one's fault: {last}")
 
     def _plan(self, epoch: int, index: int, frame: Frame) -> tuple[PatchPlan, tuple[int, int]]:
         size = (self._recipe.data.patch, self._recipe.data.patch)

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import pluggy
 
+from handbone_cli.errors import HandboneError, closest
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from handbone_cli.host.interfaces import Options
 
 PROJECT = "handbone"
+API_VERSION = 1
+"""Of the hooks, interfaces and public names; a plugin's module says `HANDBONE_API = 1`."""
+OLDEST_API = 1
+"""The oldest that is still understood."""
+Example: TypeAlias = "Mapping[str, Any] | str | Callable[[Path], Mapping[str, Any]]"
+"""What a component is tried with: options, or what makes them in a folder (by path or itself)."""
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class Planner(Protocol):
+    """Fits the recipe of one model to a machine."""
+
+    def __call__(
+        self, *, image: tuple[int, int], memory: float, classes: int, images: int | None
+    ) -> tuple[Mapping[str, Mapping[str, Any]], Mapping[str, Any]]:
+        """Choose patch, batch and options.
+
+        Args:
+            image: (h, w) of a typical image.
+            memory: GB of the GPU.
+            classes: C.
+            images: of the training data; None where that is not known.
+
+        Returns:
+            Tables of a recipe, and what else there is to know, by name.
+        """
 
 
 class Register(Protocol):
@@ -28,6 +56,8 @@ class Register(Protocol):
         summary: str = "",
         divisor: int = 1,
         paper: str = "",
+        example: Example | None = None,
+        planner: str | Planner | None = None,
     ) -> None:
         """Register a component.
 
@@ -38,6 +68,10 @@ class Register(Protocol):
             summary: one line for `hb plugins list`.
             divisor: models only: height and width must be its multiples; the wrapper pads to it.
             paper: where the method is from: an arXiv number, a DOI or an address.
+            example: options that `hb plugins check` tries it with where the defaults will not do,
+                or a function folder -> options, or its path "package.module:function", which may
+                write files there: the folder is a dataset's root.
+            planner: models only: a Planner, or "package.module:plan", for `hb models plan`.
         """
 
 
@@ -88,3 +122,20 @@ KINDS = {
     "trackers": "tracker",
 }
 """Every kind and what one of it is called."""
+
+
+def find_kind(word: str) -> str:
+    """The kind that is meant by `models`, `model` or `post-processor`.
+
+    Raises:
+        HandboneError: no kind is called that.
+    """
+    forms = {form: kind for kind, one in KINDS.items() for form in (kind, one, singular(kind))}
+    if word not in forms:
+        raise HandboneError(f"no kind of plugin is called '{word}'. {closest(word, KINDS)}")
+    return forms[word]
+
+
+def singular(kind: str) -> str:
+    """One of a kind in a word, as people type it: `postprocessor`, `tta`."""
+    return KINDS[kind].lower().replace("-", "").partition(" ")[0]

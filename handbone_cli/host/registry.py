@@ -5,18 +5,22 @@ from __future__ import annotations
 import functools
 import importlib
 import re
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from handbone_cli.errors import HandboneError, closest
-from handbone_cli.host.hookspecs import KINDS, PROJECT, HandboneSpecs
+from handbone_cli.host.hookspecs import API_VERSION, KINDS, OLDEST_API, PROJECT, HandboneSpecs
 from handbone_cli.host.interfaces import NoOptions, Options
+from handbone_cli.host.origin import declared_in_source, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from importlib.metadata import EntryPoint
+
+    from handbone_cli.host.hookspecs import Example, Planner
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Component:
     distribution: str
     version: str
     paper: str = ""
+    example: Example | None = None
+    planner: str | Planner | None = None
 
     def options_type(self) -> type[Options]:
         """The options class, imported now if it was registered by its path."""
@@ -42,6 +48,10 @@ class Component:
     def builder(self) -> Callable[..., Any]:
         """The factory, imported now if it was registered by its path."""
         return self._import(self.factory) if isinstance(self.factory, str) else self.factory
+
+    def load_planner(self) -> Planner | None:
+        """The planner, imported now if it was registered by its path; None without one."""
+        return self._import(self.planner) if isinstance(self.planner, str) else self.planner
 
     def _import(self, path: str) -> Any:
         module_name, _, attribute = path.partition(":")
@@ -56,11 +66,19 @@ class Component:
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """A plugin that could not be loaded; `hb` goes on without it."""
+    """A plugin that could not be loaded; `hb` goes on without it.
+
+    Attributes:
+        distribution: that it came with.
+        entry_point: what was to be loaded, or the hook that failed.
+        reason: in one sentence.
+        place: file and line in the plugin where it failed, where that is known.
+    """
 
     distribution: str
     entry_point: str
     reason: str
+    place: str = ""
 
 
 @dataclass
@@ -87,6 +105,10 @@ class Registry:
                 f"{component.version}; uninstall one of them."
             )
         self.components[component.kind][component.name] = component
+
+    def all(self) -> list[Component]:
+        """Every component, by kind and name."""
+        return [self.components[kind][name] for kind in KINDS for name in self.names(kind)]
 
     def names(self, kind: str) -> list[str]:
         """The names of a kind, sorted."""
@@ -139,16 +161,54 @@ def collect(entry_points: Iterable[EntryPoint]) -> Registry:
         origin = (distribution.name, distribution.version) if distribution else ("unknown", "?")
         try:
             plugin = entry_point.load()
+            refusal = api_refusal(declared_api(entry_point, plugin), origin[0])
+            if refusal:
+                registry.broken.append(BrokenPlugin(origin[0], entry_point.value, refusal))
+                continue
             _check_hooks(plugin)
             manager.register(plugin, name=f"{origin[0]}:{entry_point.name}")
         except HandboneError:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's module may raise anything
-            reason = f"{type(error).__name__}: {error}"
-            registry.broken.append(BrokenPlugin(origin[0], entry_point.value, reason))
+            registry.broken.append(_broken(entry_point, origin[0], error))
             continue
-        _call_hooks(manager, plugin, registry, origin)
+        _call_hooks(manager, plugin, registry, origin, entry_point)
     return registry
+
+
+def declared_api(entry_point: EntryPoint, plugin: object) -> object:
+    """The HANDBONE_API of a loaded plugin or of the module it stands in; None without one."""
+    module = sys.modules.get(entry_point.value.partition(":")[0])
+    return getattr(plugin, "HANDBONE_API", getattr(module, "HANDBONE_API", None))
+
+
+def api_refusal(asked: object, distribution: str) -> str:
+    """Why a plugin with this HANDBONE_API is not loaded, in one sentence; '' if it is."""
+    if asked is None:
+        return ""
+    if not isinstance(asked, int) or isinstance(asked, bool):
+        return f"its HANDBONE_API is {asked!r}; expected a whole number, such as {API_VERSION}"
+    asks = f"it asks for version {asked} of handbone's plugin interface"
+    if asked > API_VERSION:
+        return (
+            f"{asks} and this handbone has {API_VERSION}; upgrade handbone, or install an older "
+            f"{distribution}"
+        )
+    if asked < OLDEST_API:
+        return f"{asks} and this handbone's oldest is {OLDEST_API}; upgrade {distribution}"
+    return ""
+
+
+def _broken(entry_point: EntryPoint, distribution: str, error: BaseException) -> BrokenPlugin:
+    """What is wrong with a plugin that did not load: perhaps just that handbone is too old."""
+    module = entry_point.value.partition(":")[0]
+    reason = api_refusal(declared_in_source(module), distribution)
+    return BrokenPlugin(
+        distribution,
+        entry_point.value,
+        reason or f"{type(error).__name__}: {error}",
+        "" if isinstance(error, SyntaxError) else place_of(error, module),  # which says it itself
+    )
 
 
 def _check_hooks(plugin: object) -> None:
@@ -159,7 +219,11 @@ def _check_hooks(plugin: object) -> None:
 
 
 def _call_hooks(
-    manager: pluggy.PluginManager, plugin: object, registry: Registry, origin: tuple[str, str]
+    manager: pluggy.PluginManager,
+    plugin: object,
+    registry: Registry,
+    origin: tuple[str, str],
+    entry_point: EntryPoint,
 ) -> None:
     for kind in KINDS:
         others = [other for other in manager.get_plugins() if other is not plugin]
@@ -170,7 +234,8 @@ def _call_hooks(
             raise
         except Exception as error:  # noqa: BLE001  a stranger's module may raise anything
             reason = f"{type(error).__name__}: {error}"
-            registry.broken.append(BrokenPlugin(origin[0], f"handbone_{kind}", reason))
+            place = place_of(error, entry_point.value.partition(":")[0])
+            registry.broken.append(BrokenPlugin(origin[0], f"handbone_{kind}", reason, place))
 
 
 def _register(
@@ -184,14 +249,22 @@ def _register(
     summary: str = "",
     divisor: int = 1,
     paper: str = "",
+    example: Example | None = None,
+    planner: str | Planner | None = None,
 ) -> None:
-    registry.add(Component(kind, name, factory, options, summary, divisor, *origin, paper))
+    registry.add(
+        Component(kind, name, factory, options, summary, divisor, *origin, paper, example, planner)
+    )
 
 
 @functools.cache
 def installed() -> Registry:
     """The registry of everything installed in this environment, found once a process."""
+    return collect(find_entry_points())
+
+
+def find_entry_points() -> list[EntryPoint]:
+    """The plugins of every distribution that can be imported, in a fixed order."""
     from importlib.metadata import entry_points
 
-    found = entry_points(group=PROJECT)
-    return collect(sorted(found, key=lambda point: (point.value, point.name)))
+    return sorted(entry_points(group=PROJECT), key=lambda point: (point.value, point.name))

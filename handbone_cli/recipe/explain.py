@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 from pydantic import BaseModel, ValidationError
 
 from handbone_cli.errors import HandboneError, closest
-from handbone_cli.recipe.schema import Data, Recipe
+from handbone_cli.recipe.schema import MODEL_KEYS, Data, Recipe
 from handbone_cli.recipe.wording import expected
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def explain_options(
             parsed = model.model_validate(options)
         except ValidationError as error:
             known = set(model.model_fields)
-            known |= set(Data.model_fields) if kind == "datasets" else set()
+            known |= {"datasets": set(Data.model_fields), "models": MODEL_KEYS}.get(kind, set())
             for problem in error.errors():
                 key = (*path, *(str(part) for part in problem["loc"]))
                 said = _expectation(dict(problem), known, _keys_elsewhere(key))
@@ -81,10 +81,11 @@ def components(
         name = data.get("dataset", "competition")
         own = {key: value for key, value in data.items() if key not in Data.model_fields}
         yield ("data",), "datasets", str(name), own
-    for key, kind in (("model", "models"), ("loss", "losses")):
+    for key, kind, ours in (("model", "models", MODEL_KEYS), ("loss", "losses", frozenset[str]())):
         section = table.get(key)
         if isinstance(section, dict) and isinstance(section.get("name"), str):
-            yield (key,), kind, section["name"], _without_name(section)
+            own = {k: value for k, value in _without_name(section).items() if k not in ours}
+            yield (key,), kind, section["name"], own
     for key, kind in LISTS.items():
         sections = table.get(key)
         for index, section in enumerate(sections if isinstance(sections, list) else []):

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 Table: TypeAlias = "dict[str, Any]"
 
-PATHS = frozenset({"root", "folds_file", "cache"})
-"""Keys of [data] that are relative to their recipe's folder, or in --set to the current one."""
+PATHS = {"data": frozenset({"root", "folds_file", "cache"}), "model": frozenset({"weights"})}
+"""Keys of a section that are relative to their recipe's folder, or in --set to the current one."""
 
 
 def shipped_folder() -> Path:
@@ -79,11 +79,12 @@ def read_tables(path: Path, origins: Origins, seen: tuple[Path, ...] = ()) -> Ta
         base = read_tables(
             require(parent, f"the recipe that {path} extends"), origins, (*seen, resolved)
         )
-    data = table.get("data")
-    if isinstance(data, dict):
-        for key in PATHS & data.keys():
-            if isinstance(data[key], str):
-                data[key] = str((path.parent / data[key]).resolve())
+    for name, keys in PATHS.items():
+        section = table.get(name)
+        if isinstance(section, dict):
+            for key in keys & section.keys():
+                if isinstance(section[key], str):
+                    section[key] = str((path.parent / section[key]).resolve())
     return merge(base, table, origins, str(path))
 
 
@@ -137,7 +138,7 @@ def apply_overrides(
     # A name starts its component afresh, so names come first whatever the order they are said in.
     parsed = [parse_override(text, option) for text in overrides]
     for keys, value in sorted(parsed, key=lambda each: each[0][-1] != "name"):
-        is_path = keys[0] == "data" and len(keys) == 2 and keys[1] in PATHS
+        is_path = len(keys) == 2 and keys[1] in PATHS.get(keys[0], ())
         resolve = is_path and not isinstance(value, bool)
         layer: Any = str(Path(str(value)).resolve()) if resolve else value
         for key in reversed(keys):

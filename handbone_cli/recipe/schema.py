@@ -40,6 +40,27 @@ class ComponentSection(BaseModel):
         return dict(self.model_extra or {})
 
 
+class ModelSection(ComponentSection):
+    """The model plugin, and the weights it starts from in training, whatever plugin it is."""
+
+    weights: Path | None = Field(
+        None, description="safetensors file or run to start from, relative to the recipe's folder"
+    )
+    partial: bool | None = Field(
+        None, description="take over what matches of weights; none: everything must match"
+    )
+
+    @model_validator(mode="after")
+    def _partial_of_something(self) -> ModelSection:
+        if self.partial and self.weights is None:
+            raise ValueError("partial = true says how weights are taken over, and there are none")
+        return self
+
+
+MODEL_KEYS = frozenset(ModelSection.model_fields) - {"name"}
+"""Keys of [model] that are the recipe's own, never the plugin's."""
+
+
 class Clahe(Section):
     """Contrast-limited adaptive histogram equalisation on the whole image (Zuiderveld, 1994)."""
 
@@ -271,7 +292,7 @@ class Recipe(Section):
     seed: int = Field(21, ge=0)
     data: Data = Data()
     augment: Augment = Augment()
-    model: ComponentSection
+    model: ModelSection
     loss: ComponentSection
     optimizer: Optimizer = Optimizer()
     scheduler: Scheduler = Scheduler()

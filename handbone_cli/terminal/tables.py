@@ -14,11 +14,12 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title:
     text = [[str(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         from rich.console import Console
+        from rich.markup import escape
         from rich.table import Table
 
         table = Table(*headings, title=title or None, title_justify="left")
         for row in text:
-            table.add_row(*row)
+            table.add_row(*(escape(cell) for cell in row))  # [text] is no markup here
         Console().print(table)
         return
     lines = [list(headings), *text]

@@ -120,6 +120,8 @@ def load_model_weights(path: Path, model: Segmenter, class_names: Sequence[str])
         HandboneError: the checkpoint is of another class list or another network.
     """
     tensors, header = load_tensors(path)
+    if "class_names" not in header:
+        raise HandboneError(f"{path}: names no classes, so `hb train` did not write it.")
     if list(header["class_names"]) != list(class_names):
         raise HandboneError(
             f"{path}: was trained for {len(header['class_names'])} classes "

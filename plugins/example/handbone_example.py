@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from handbone_cli import Options, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from handbone_cli import ModelContext
+    from handbone_cli import ModelContext, Register
+
+HANDBONE_API = 1
 
 
 class TinyFcnOptions(Options):
@@ -34,6 +36,6 @@ def build(options: TinyFcnOptions, context: ModelContext) -> nn.Module:
 
 
 @hookimpl
-def handbone_models(register: Any) -> None:
+def handbone_models(register: Register) -> None:
     """Tell handbone the model's name; height and width must be multiples of 2."""
     register("tiny_fcn", build, options=TinyFcnOptions, summary="three convolutions", divisor=2)

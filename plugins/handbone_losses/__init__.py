@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+HANDBONE_API = 1
 
 LOSSES = (
     ("bce", "bce:build", "", "binary cross-entropy, the mean of all pixels and classes"),
@@ -76,6 +77,8 @@ LOSSES = (
     ),
 )
 """Name, builder, options and summary of each."""
+EXAMPLES = {"combined": {"terms": [{"name": "dice"}, {"name": "focal", "weight": 0.5}]}}
+"""What those are tried with that have no default."""
 
 
 @hookimpl
@@ -87,4 +90,5 @@ def handbone_losses(register: Callable[..., Any]) -> None:
             f"handbone_losses.{module}",
             options=f"handbone_losses.options:{options}" if options else None,
             summary=summary,
+            example=EXAMPLES.get(name),
         )

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+HANDBONE_API = 1
+
 
 @hookimpl
 def handbone_preprocessors(register: Callable[..., Any]) -> None:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+HANDBONE_API = 1
+
 
 @hookimpl
 def handbone_tta(register: Callable[..., Any]) -> None:
@@ -27,4 +29,5 @@ def handbone_tta(register: Callable[..., Any]) -> None:
         "handbone_tta.scale:build",
         options="handbone_tta.scale:ScaleOptions",
         summary="resized by a factor",
+        example={"factor": 0.75},
     )

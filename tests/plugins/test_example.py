@@ -43,7 +43,7 @@ def run(command, **environment):
     return result.stdout
 
 
-@pytest.mark.slow  # 10 s: pip builds a wheel, and a second Python imports torch
+@pytest.mark.slow  # 15 s: pip builds a wheel, and two more Pythons import torch
 def test_pip_installs_it_and_it_trains(tmp_path):
     pytest.importorskip("hatchling")
     source, target = tmp_path / "source", tmp_path / "target"
@@ -55,6 +55,9 @@ def test_pip_installs_it_and_it_trains(tmp_path):
     ]
     paths = os.pathsep.join([str(target), str(ROOT), str(ROOT / "plugins")])
     assert run([sys.executable, "-c", TRAIN], PYTHONPATH=paths) == "handbone-example 0.1.0 2 True\n"
+    hb = [sys.executable, "-m", "handbone_cli"]
+    checked = run([*hb, "plugins", "check", "handbone-example"], PYTHONPATH=paths)
+    assert re.search(r"\nhandbone-example 0\.1\.0: 1[34] passed(, 1 skipped)?\n$", checked)
 
 
 def test_the_tutorial_shows_a_model_that_works():

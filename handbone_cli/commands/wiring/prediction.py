@@ -57,11 +57,11 @@ def load_model(
 
 
 def without_pretraining(recipe: Recipe) -> Recipe:
-    """The recipe without downloads: a checkpoint brings all weights itself."""
-    if not recipe.model.options.get("pretrained"):
-        return recipe
-    section = type(recipe.model)(**{**recipe.model.model_dump(), "pretrained": False})
-    return recipe.model_copy(update={"model": section})
+    """The recipe without downloads and model.weights: a checkpoint brings all weights itself."""
+    said = {**recipe.model.model_dump(), "weights": None, "partial": None}
+    if said.get("pretrained"):
+        said["pretrained"] = False
+    return recipe.model_copy(update={"model": type(recipe.model)(**said)})
 
 
 def build_predictor(

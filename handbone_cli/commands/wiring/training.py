@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
 
     from handbone_cli.commands.wiring.loading import RunData
     from handbone_cli.data.prepared import PreparedImages
-    from handbone_cli.host.interfaces import Dataset, Sample
+    from handbone_cli.host.interfaces import Dataset, Loss, Sample
     from handbone_cli.host.registry import Registry
+    from handbone_cli.networks.match import Match
     from handbone_cli.networks.wrapper import Segmenter
     from handbone_cli.recipe.schema import Recipe
     from handbone_cli.runs.directory import RunDirectory
@@ -21,24 +23,79 @@ if TYPE_CHECKING:
     from handbone_cli.training.validation import Scored
 
 
-def describe(recipe: Recipe, dataset: Dataset, training: Sequence[Sample]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Learner:
+    """A network, on the CPU, and the loss it learns by: all of a run that a recipe can get wrong.
+
+    Attributes:
+        model: as it starts, or about to be restored where a run goes on.
+        loss: logits and packed labels to a scalar.
+    """
+
+    model: Segmenter
+    loss: Loss
+
+
+def describe(
+    recipe: Recipe,
+    dataset: Dataset,
+    training: Sequence[Sample],
+    initial_weights: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """What run.json and checkpoints say of a run."""
     import torch
 
     from handbone_cli import __version__
     from handbone_cli.recipe.load import to_table
 
+    began = {} if initial_weights is None else {"initial_weights": initial_weights}
     return {
         "recipe": to_table(recipe),
         "class_names": list(dataset.class_names),
         "trained_persons": sorted({sample.person for sample in training}),
+        **began,
         "versions": {"handbone": __version__, "torch": torch.__version__},
     }
+
+
+def build_learner(
+    recipe: Recipe, data: RunData, registry: Registry, match: Match | None, *, resume: bool
+) -> Learner:
+    """The recipe's network with the weights it starts from, and its loss.
+
+    Args:
+        recipe: the resolved recipe.
+        data: what the class bias and some losses start from.
+        registry: of the plugins.
+        match: what model.weights has of the network, if the recipe names any.
+        resume: the run has weights of its own, and nothing else is read.
+    """
+    from handbone_cli.commands.wiring.prediction import without_pretraining
+    from handbone_cli.networks.build import build_loss, build_segmenter, require_batch
+    from handbone_cli.networks.initial_weights import take_over
+    from handbone_cli.terminal.progress import say
+
+    names = data.dataset.class_names
+    channels = data.images.preprocessing.channels
+    all_there = resume or (match is not None and match.complete)
+    built = without_pretraining(recipe) if all_there else recipe
+    model = build_segmenter(built, registry, len(names), channels)
+    require_batch(recipe, model, len(data.source))
+    if match is not None:
+        take_over(match, model)
+        say(match.report())
+        if built.model.options != recipe.model.options:
+            say("model.pretrained = true is left out: model.weights brings all that it would")
+    if not resume:
+        start_at_prior(model, data.training, data.images, match.brought if match else ())
+    loss = build_loss(recipe, registry, names, lambda: overlaps_of(data, len(names)))
+    return Learner(model, loss)
 
 
 def wire(
     recipe: Recipe,
     data: RunData,
+    learner: Learner,
     run: RunDirectory,
     registry: Registry,
     header: dict[str, Any],
@@ -49,32 +106,20 @@ def wire(
 
     from handbone_cli.commands.wiring.loading import build_loader
     from handbone_cli.host.interfaces import TrackerContext
-    from handbone_cli.networks.build import (
-        build_loss,
-        build_segmenter,
-        choose_device,
-        choose_precision,
-        require_batch,
-    )
+    from handbone_cli.networks.build import choose_device, choose_precision
     from handbone_cli.training.loop import Training
 
-    device = choose_device()
-    names = data.dataset.class_names
-    channels = data.images.preprocessing.channels
-    model = build_segmenter(recipe, registry, len(names), channels)
-    require_batch(recipe, model, len(data.source))
-    start_at_prior(model, data.training, data.images)
+    device, model = choose_device(), learner.model
     model.to(device)
     if recipe.train.channels_last:
         model.to(memory_format=torch.channels_last)
-    loss = build_loss(recipe, registry, names, lambda: overlaps_of(data, len(names)))
     context = TrackerContext(run.path, recipe.name, header["recipe"])
     trackers = [registry.build("trackers", name, {}, context) for name in recipe.tracking.trackers]
     precision = choose_precision(recipe.train.precision, device)
     return Training(
         recipe=recipe,
         model=model,
-        loss=loss,
+        loss=learner.loss,
         loader=build_loader(recipe, data.source, registry, device.type, observer.note),
         validate=validation_of(model, recipe, registry, data),
         device=device,
@@ -88,15 +133,28 @@ def wire(
 
 
 def start_at_prior(
-    model: Segmenter, samples: Sequence[Sample], images: PreparedImages, most: int = 64
+    model: Segmenter,
+    samples: Sequence[Sample],
+    images: PreparedImages,
+    brought: Sequence[bool] = (),
+    most: int = 64,
 ) -> None:
-    """Start the class bias at the pixel frequencies in up to 64 labelled images, evenly spread."""
+    """Start the class bias at the pixel frequencies in up to 64 labelled images, evenly spread.
+
+    `brought` says of every class whether its bias came with the weights and stays.
+    """
     import torch
 
     from handbone_cli.data.frequencies import class_frequencies
 
+    if brought and all(brought):
+        return
+    before = model.bias.detach().clone()
     frequencies = class_frequencies(evenly(samples, most), images, len(model.bias))
     model.start_at_prior(torch.from_numpy(frequencies).float())
+    if brought:
+        with torch.no_grad():
+            model.bias.copy_(torch.where(torch.tensor(brought), before, model.bias))
 
 
 def overlaps_of(data: RunData, classes: int, most: int = 64) -> NDArray[np.float64]:

@@ -36,8 +36,10 @@ def test_show():
     assert [line.split()[0] for line in lines[2:]] == [
         "option",
         "features",
-        "convs_per_stage",
+        "plan",
         "norm",
+        "deep_supervision",
+        "convs_per_stage",
     ]
     assert hb("plugins", "show", "hflip").out.endswith("no options\n")
 
@@ -47,11 +49,13 @@ def test_show_says_types_and_defaults_as_a_recipe_has_them():
     cells = [re.split(r"  +", line) for line in lines[2:]]
     assert [row[:3] for row in cells] == [
         ["option", "type", "default"],
-        ["features", "list of whole numbers", "[32, 64, 128, 256, 512, 512]"],
-        ["convs_per_stage", "whole number", "2"],
+        ["features", "list of whole numbers or none", "none"],
+        ["plan", "true or false", "false"],
         ["norm", "instance | batch", "instance"],
+        ["deep_supervision", "true or false", "false"],
+        ["convs_per_stage", "whole number", "2"],
     ]
-    assert "  true or false  false  " in hb("plugins", "show", "hrnet").out
+    assert "  true or false  false  " in hb("plugins", "show", "hrnet_w18").out
     assert "  number  required  " in hb("plugins", "show", "scale").out
 
 
@@ -67,5 +71,12 @@ def test_unknown_names():
     done = hb("plugins", "show", "nnunett")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("hb: no plugin is named 'nnunett'. Did you mean 'nnunet'? Known: ")
-    kind = hb("plugins", "list", "--kind", "model")
-    assert kind.err.startswith("hb: no kind of plugin is called 'model'. Did you mean 'models'?")
+    kind = hb("plugins", "list", "--kind", "modle")
+    assert kind.err.startswith("hb: no kind of plugin is called 'modle'. Did you mean 'models'?")
+    assert hb("plugins", "show", "hflip", "--kind", "tat").err.startswith("hb: no kind of plugin")
+
+
+def test_a_kind_may_be_said_in_the_singular():
+    assert hb("plugins", "list", "--kind", "model") == hb("plugins", "list", "--kind", "models")
+    assert hb("plugins", "show", "dice", "--kind", "loss").out.startswith("losses dice: ")
+    assert hb("plugins", "show", "dice", "--kind", "tta").code == 1

@@ -59,8 +59,10 @@ def test_show_has_every_option_of_the_plugins(tmp_path):
     assert shown["model"] == {
         "name": "nnunet",
         "features": [16, 32, 48, 64, 96, 128],
-        "convs_per_stage": 2,
+        "plan": False,
         "norm": "instance",
+        "deep_supervision": False,
+        "convs_per_stage": 2,
     }
     assert shown["loss"]["terms"] == [
         {"name": "dice", "weight": 1.0, "batch": True, "smooth": 1.0},

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import types
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 import pytest
 
@@ -9,7 +9,13 @@ from handbone_cli import hookimpl
 from handbone_cli.errors import HandboneError
 from handbone_cli.host.hookspecs import KINDS
 from handbone_cli.host.interfaces import NoOptions, Options
-from handbone_cli.host.registry import Registry, collect, installed
+from handbone_cli.host.registry import (
+    Registry,
+    collect,
+    declared_api,
+    find_entry_points,
+    installed,
+)
 
 
 class Point:
@@ -234,3 +240,117 @@ def test_a_path_that_leads_nowhere_names_the_distribution(path, reason):
         f"model 'net' of acme 1.0 cannot be loaded from '{path}': {reason}. "
         "Reinstall or remove that distribution."
     )
+
+
+def versioned(api, *distribution, body=None):
+    """A plugin whose module says HANDBONE_API = api."""
+
+    def load():
+        module = plugin(body or registering("net"))
+        module.HANDBONE_API = api
+        return module
+
+    return Point(load, *distribution)
+
+
+@pytest.mark.parametrize("oldest", [1, 0])
+def test_a_plugin_of_a_version_that_is_supported(oldest, monkeypatch):
+    monkeypatch.setattr("handbone_cli.host.registry.OLDEST_API", oldest)
+    assert collect([versioned(oldest)]).names("models") == ["net"]
+    assert collect([point(registering("net"))]).names("models") == ["net"]
+
+
+@pytest.mark.parametrize(
+    ("api", "reason"),
+    [
+        (
+            99,
+            (
+                "it asks for version 99 of handbone's plugin interface and this handbone has 1; "
+                "upgrade handbone, or install an older acme"
+            ),
+        ),
+        (
+            0,
+            (
+                "it asks for version 0 of handbone's plugin interface and this handbone's oldest "
+                "is 1; upgrade acme"
+            ),
+        ),
+        ("1", "its HANDBONE_API is '1'; expected a whole number, such as 1"),
+        (True, "its HANDBONE_API is True; expected a whole number, such as 1"),
+    ],
+)
+def test_a_plugin_of_another_version_is_noted_and_takes_no_other_down(api, reason):
+    called = []
+    registry = collect([versioned(api, body=called.append), GOOD])
+    assert registry.names("models") == ["good"]
+    assert [(b.distribution, b.entry_point, b.reason) for b in registry.broken] == [
+        ("acme", "acme_plugin", reason)
+    ]
+    assert called == []
+    assert reason in said(registry.get, "models", "net")
+
+
+def test_an_object_may_stand_for_its_module(tmp_path, monkeypatch):
+    """An entry point `module:object`; the module says the version."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "acme_object.py").write_text("HANDBONE_API = 7\nclass plugin: pass\n")
+    (broken,) = collect([EntryPoint("a", "acme_object:plugin", "handbone")]).broken
+    assert broken.reason.startswith("it asks for version 7 of ")
+
+
+def test_a_plugin_that_asks_for_what_is_not_there_yet_is_too_new(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = "from handbone_cli import Novelty\n\nHANDBONE_API = {api}\n"
+    (tmp_path / "acme_novel.py").write_text(text.format(api=99))
+    (tmp_path / "acme_wrong.py").write_text(text.format(api=1))
+    names = ("acme_novel", "acme_wrong")
+    novel, wrong = collect([EntryPoint("a", name, "handbone") for name in names]).broken
+    assert novel.reason.startswith("it asks for version 99 of handbone's plugin interface and ")
+    assert wrong.reason.startswith("ImportError: cannot import name 'Novelty'")
+    assert wrong.place == "acme_wrong.py:1"
+
+
+def test_the_line_of_a_hook_that_raises(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "acme_hook.py").write_text(
+        "from handbone_cli import hookimpl\n\n@hookimpl\ndef handbone_tta(register):\n    x\n"
+    )
+    (tmp_path / "acme_syntax.py").write_text("x = (\n")
+    points = [EntryPoint("a", name, "handbone") for name in ("acme_hook", "acme_syntax")]
+    hook, syntax = collect(points).broken
+    assert (hook.reason, hook.place) == ("NameError: name 'x' is not defined", "acme_hook.py:5")
+    assert (syntax.reason, syntax.place) == (
+        "SyntaxError: '(' was never closed (acme_syntax.py, line 1)",
+        "",
+    )
+
+
+def test_an_example_is_kept():
+    def make(folder):
+        return {}
+
+    registry = collect([point(registering("net", example=make))])
+    assert registry.get("models", "net").example is make
+    assert collect([GOOD]).get("models", "good").example is None
+
+
+def test_all_are_in_the_order_of_kinds_and_names():
+    points = [
+        point(registering("b", "a"), "first", hook="handbone_tta"),
+        point(registering("c"), "second", hook="handbone_models"),
+    ]
+    assert [(c.kind, c.name) for c in collect(points).all()] == [
+        ("models", "c"),
+        ("tta", "a"),
+        ("tta", "b"),
+    ]
+
+
+def test_ours_say_their_version():
+    from handbone_cli import API_VERSION
+
+    points = [p for p in find_entry_points() if p.dist.name == "handbone"]
+    assert {declared_api(point, point.load()) for point in points} == {API_VERSION}
+    assert len(points) >= len(KINDS)

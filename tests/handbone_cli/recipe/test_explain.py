@@ -105,10 +105,23 @@ def test_an_unknown_plugin_of_any_kind_gets_the_nearest(problems, override, plac
             "model.featuers=[1, 2]",
             (
                 "model.featuers = [1, 2]: there is no such key. Did you mean 'features'? "
-                "Known: convs_per_stage, features, norm."
+                "Known: convs_per_stage, deep_supervision, features, norm, partial, plan, weights."
             ),
         ),
         ("model.norm=layer", "model.norm = 'layer': expected 'instance' or 'batch'."),
+        ("model={name='nnunet', weights=5}", "model.weights = 5: expected a path."),
+        ("model.partial=some", "model.partial = 'some': expected true or false."),
+        (
+            "model.partial=true",
+            "model: partial = true says how weights are taken over, and there are none.",
+        ),
+        (
+            "train.weights=x",
+            (
+                "train.weights = 'x': there is no such key. Did you mean 'model.weights'? "
+                f"Known: {', '.join(sorted(Train.model_fields))}."
+            ),
+        ),
         (
             "tta=[{name='hflip'}, {name='rot90', turns=4}]",
             "tta.1.turns = 4: expected 1, 2 or 3.",

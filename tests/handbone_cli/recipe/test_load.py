@@ -110,10 +110,10 @@ def test_a_child_overrides_key_by_key_and_keeps_the_rest(write):
 def test_a_model_of_another_name_starts_afresh(write):
     base = LEAST.replace('"nnunet"', '"nnunet"\nfeatures = [4, 8]')
     write(base, "base.toml")
-    child = write('extends = "base.toml"\n[model]\nname = "hrnet"\nwidth = 18\n')
-    assert read(child).model.options == {"width": 18}
+    child = write('extends = "base.toml"\n[model]\nname = "hrnet_w18"\npretrained = true\n')
+    assert read(child).model.options == {"pretrained": True}
     assert read(child, "model.name=nnunet").model.options == {}
-    assert read(child, "model.name=hrnet").model.options == {"width": 18}
+    assert read(child, "model.name=hrnet_w18").model.options == {"pretrained": True}
 
 
 def test_grandparents_count(write):
@@ -149,7 +149,7 @@ def test_a_missing_parent_is_named(write):
     [
         ("train.epochs=5", (("train", "epochs"), 5)),
         ("a . b = 1.5", (("a", "b"), 1.5)),
-        ("model.name=hrnet", (("model", "name"), "hrnet")),
+        ("model.name=hrnet_w18", (("model", "name"), "hrnet_w18")),
         ("x=true", (("x",), True)),
         ("x=[1, 2]", (("x",), [1, 2])),
         ("x={ a = 1 }", (("x",), {"a": 1})),
@@ -217,6 +217,7 @@ def test_every_option_of_every_plugin_at_its_default(write):
     table = load.to_table(load.with_defaults(recipe, installed()))
     assert table["model"] == {
         "name": "nnunet", "features": [4, 8], "convs_per_stage": 2, "norm": "instance",
+        "plan": False, "deep_supervision": False,
     }  # fmt: skip
     assert table["loss"]["terms"] == [
         {"name": "dice", "weight": 1.0, "batch": True, "smooth": 3.0},
@@ -274,3 +275,27 @@ def test_a_name_said_last_keeps_the_keys_said_before(write):
     ):
         optimizer = read(path, *overrides).optimizer
         assert (optimizer.name, optimizer.lr) == ("sgd", 0.5)
+
+
+def test_weights_are_relative_to_the_recipe_that_names_them(write, tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    write(LEAST.replace("[loss]", 'weights = "old.safetensors"\n[loss]'), "base.toml")
+    child = write('extends = "../base.toml"\n[model]\npartial = true\n', "other/child.toml")
+    monkeypatch.chdir(tmp_path / "other")
+    model = read(child).model
+    assert (model.weights, model.partial) == (tmp_path / "old.safetensors", True)
+    assert model.options == {}
+    mine = tmp_path / "other" / "mine.safetensors"
+    assert read(child, "model.weights=mine.safetensors").model.weights == mine
+    assert read(child, "model.weights=7").model.weights == tmp_path / "other" / "7"
+    assert read(write(load.to_toml(read(child)), "again/r.toml")).model == model
+    whole = load.with_defaults(read(child), installed()).model
+    assert (whole.weights, whole.partial, whole.options["norm"]) == (
+        tmp_path / "old.safetensors", True, "instance",
+    )  # fmt: skip
+
+
+def test_a_model_of_another_name_has_other_weights(write):
+    base = LEAST.replace("[loss]", 'weights = "old.safetensors"\npartial = true\n[loss]')
+    path = write(base)
+    assert read(path, "model.name=unet").model.weights is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -9,6 +10,7 @@ from handbone_cli.recipe.schema import (
     Clahe,
     ComponentSection,
     Data,
+    ModelSection,
     Optimizer,
     Recipe,
     Scheduler,
@@ -41,6 +43,9 @@ def test_a_recipe_is_frozen():
 
 def test_keys_beside_a_name_are_the_plugins():
     assert ComponentSection(name="nnunet", features=[1, 2]).options == {"features": [1, 2]}
+    model = ModelSection(name="nnunet", weights="x", partial=True, features=[1, 2])
+    assert model.options == {"features": [1, 2]}
+    assert (model.weights, model.partial) == (Path("x"), True)
     data = Data(dataset="generated", people=3, patch=64)
     assert data.dataset_options == {"people": 3}
 
@@ -65,6 +70,8 @@ def test_keys_beside_a_name_are_the_plugins():
         {"train": {"epochs": 0}},
         {"train": {"precision": "fp8"}},
         {"predict": {"stride": 0}},
+        {"model": {"name": "nnunet", "weights": 5}},
+        {"model": {"name": "nnunet", "partial": True}},
     ],
 )
 def test_values_out_of_bounds_are_refused(change):

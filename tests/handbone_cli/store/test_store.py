@@ -102,10 +102,10 @@ def test_an_image_is_listed_after_its_file_is_there(path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "changes"),
     [
-        ({**SETTINGS, "model": "hrnet"}, "model (nnunet then, hrnet now)"),
+        ({**SETTINGS, "model": "hrnet_w48"}, "model (nnunet then, hrnet_w48 now)"),
         (
-            {**SETTINGS, "model": "hrnet", "tta": []},
-            "model (nnunet then, hrnet now), tta (hflip then, none now)",
+            {**SETTINGS, "model": "hrnet_w48", "tta": []},
+            "model (nnunet then, hrnet_w48 now), tta (hflip then, none now)",
         ),
         ({**SETTINGS, "predict": {"window": 32}}, "predict.window (64 then, 32 now)"),
         ({**SETTINGS, "fold": 3}, "fold (none then, 3 now)"),

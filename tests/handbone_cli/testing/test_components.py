@@ -1,66 +1,54 @@
-"""Every first-party component that is quick to build does what its kind must do."""
+"""Every first-party component does what its kind must do, as far as `hb plugins check` tries it."""
 
 from __future__ import annotations
 
-import functools
-
 import pytest
 
-from handbone_cli.host.interfaces import DatasetContext, ModelContext, PostContext, TtaContext
+from handbone_cli.host.hookspecs import KINDS
+from handbone_cli.host.interfaces import ModelContext
 from handbone_cli.host.registry import installed
-from handbone_cli.testing import (
-    BONES,
-    check_dataset,
-    check_loss,
-    check_model,
-    check_postprocessor,
-    check_tta,
-)
+from handbone_cli.testing import check_model, checks_of
+from handbone_cli.testing.cases import MODULE, run
+
+SLOW = {"losses", "loaders"}
+CASES: dict[tuple[str, str], list] = {}
+for case in checks_of("handbone"):
+    CASES.setdefault((case.kind, case.name), []).append(case)
+SKIPPED = ("no GPU here", "one of many; ", "pydicom is not installed", "loader 'dali': ")
 
 
-def options(kind, name, **given):
+def parameters():
+    for kind, name in CASES:
+        marks = [pytest.mark.slow] if kind in SLOW else []  # 2 s each, 30 s in all
+        yield pytest.param(kind, name, marks=marks, id=f"{kind}-{name}")
+
+
+@pytest.mark.parametrize(("kind", "name"), [*parameters()])
+def test_component(kind, name):
+    results = list(run(CASES[kind, name]))
+    failed = {c.check.__name__: r.reason for c, r in results if r.outcome == "failed"}
+    assert failed == {}
+    skipped = [result.reason for _, result in results if result.outcome == "skipped"]
+    assert all(reason.startswith(SKIPPED) for reason in skipped), skipped
+    assert any(result.outcome == "passed" for _, result in results)
+
+
+def test_the_list_is_that_of_the_registry():
     registry = installed()
-    return registry.parse_options(registry.get(kind, name), given)
+    ours = {
+        (kind, name)
+        for kind in KINDS
+        for name in registry.names(kind)
+        if registry.get(kind, name).distribution == "handbone"
+    }
+    assert {key for key in CASES if key[0] != MODULE} == ours
+    newer = "generalized_dice jaccard tversky focal_tversky lovasz pixel_weighted_bce boundary"
+    assert {("losses", name) for name in [*newer.split(), "overlap", "combined"]} <= ours
 
 
-def test_nnunet():
-    component = installed().get("models", "nnunet")
-    small = options("models", "nnunet", features=(4, 8, 8), convs_per_stage=1)
+@pytest.mark.slow  # 3 s
+def test_nnunet_on_a_small_scale():
+    registry = installed()
+    component = registry.get("models", "nnunet")
+    small = registry.parse_options(component, {"features": (4, 8, 8), "convs_per_stage": 1})
     check_model(component.builder(), small, ModelContext(3, 1, (32, 32)), divisor=4)
-
-
-@pytest.mark.parametrize("name", ["dice", "bce", "focal", "combined"])
-def test_losses(name, tiny_data):
-    from handbone_cli.host.interfaces import LossContext
-
-    def build(name, given):
-        return installed().build("losses", name, given, LossContext(("a", "b", "c"), build))
-
-    given = {"terms": [{"name": "dice"}, {"name": "focal"}]} if name == "combined" else {}
-    check_loss(build(name, given))
-
-
-@pytest.mark.parametrize(
-    ("name", "given", "exact"),
-    [
-        ("hflip", {}, True),
-        ("vflip", {}, True),
-        ("rot90", {"turns": 3}, True),
-        ("scale", {"factor": 1.0}, True),
-        ("scale", {"factor": 0.6}, False),
-    ],
-)
-def test_views(name, given, exact):
-    check_tta(installed().build("tta", name, given, TtaContext()), exact=exact)
-
-
-@pytest.mark.parametrize("name", ["remove_small", "largest_component"])
-def test_rules(name):
-    check_postprocessor(installed().build("postprocessors", name, {}, PostContext()))
-
-
-def test_datasets_of_files_and_drawn_ones(tiny_data):
-    build = functools.partial(installed().build, "datasets")
-    check_dataset(build("competition", {"class_names": BONES}, DatasetContext(tiny_data.root)))
-    drawn = {"people": 1, "test_people": 1, "size": 64}
-    check_dataset(build("generated", drawn, DatasetContext(None)), most=1)

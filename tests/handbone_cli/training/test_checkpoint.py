@@ -5,6 +5,7 @@ import pytest
 from handbone_cli.errors import HandboneError
 from handbone_cli.host.registry import installed
 from handbone_cli.networks.build import build_segmenter
+from handbone_cli.networks.weights import save_tensors
 from handbone_cli.recipe.load import load_recipe, to_table
 from handbone_cli.testing import BONES
 from handbone_cli.training.checkpoint import load_model_weights, refuse_other_recipe
@@ -77,3 +78,22 @@ def test_weights_know_their_classes(trained_run):
     load_model_weights(trained_run.run / "best.safetensors", model, BONES)
     with pytest.raises(HandboneError, match=r"was trained for 4 classes \(finger-1, Capitate"):
         load_model_weights(trained_run.run / "best.safetensors", model, BONES[:3])
+
+
+def test_weights_that_were_imported_are_no_checkpoint(tmp_path):
+    save_tensors(tmp_path / "w.safetensors", {}, {"imported": {}})
+    with pytest.raises(HandboneError) as caught:
+        load_model_weights(tmp_path / "w.safetensors", None, BONES)
+    assert str(caught.value) == (
+        f"{tmp_path / 'w.safetensors'}: names no classes, so `hb train` did not write it."
+    )
+
+
+def test_other_initial_weights_are_another_recipe(tmp_path, tiny_data):
+    asked = ("model.weights=old.safetensors", "model.partial=true")
+    old = to_table(recipe_with(tiny_data, *asked))
+    refuse_other_recipe(tmp_path, old, recipe_with(tiny_data, *asked))
+    with pytest.raises(
+        HandboneError, match=r"model\.partial \(true then, none now\), model\.weights"
+    ):
+        refuse_other_recipe(tmp_path, old, recipe_with(tiny_data))

@@ -1,8 +1,7 @@
-"""`hb plugins`: what is installed, and what it takes."""
+"""`hb plugins show`: what a component is and which options it takes."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -13,54 +12,19 @@ if TYPE_CHECKING:
 WIDEST = 40
 
 
-@click.group()
-def plugins() -> None:
-    """List and explain plugins."""
-
-
-@plugins.command("list")
-@click.option("--kind", help="Only this kind, for example models.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_(kind: str | None, as_json: bool) -> None:
-    """Every component by kind and name, with the distribution it comes from."""
-    from handbone_cli.errors import HandboneError, closest
-    from handbone_cli.host.hookspecs import KINDS
-    from handbone_cli.host.registry import installed
-    from handbone_cli.terminal.tables import show_table
-
-    if kind is not None and kind not in KINDS:
-        raise HandboneError(f"no kind of plugin is called '{kind}'. {closest(kind, KINDS)}")
-    registry = installed()
-    found = [
-        (each.kind, each.name, f"{each.distribution} {each.version}", each.summary)
-        for group in KINDS
-        for _, each in sorted(registry.components[group].items())
-        if kind in (None, group)
-    ]
-    headings = ("kind", "name", "from", "summary")
-    if as_json:
-        click.echo(json.dumps([dict(zip(headings, row, strict=True)) for row in found]))
-    else:
-        show_table(headings, found)
-    for broken in registry.broken:
-        click.echo(
-            f"{broken.distribution}: {broken.entry_point} cannot be loaded: {broken.reason}",
-            err=True,
-        )
-
-
-@plugins.command()
+@click.command()
 @click.argument("name")
 @click.option("--kind", help="Where two kinds share the name.")
 def show(name: str, kind: str | None) -> None:
     """What NAME is, where it comes from and which options it takes."""
     from handbone_cli.errors import HandboneError, closest
+    from handbone_cli.host.hookspecs import find_kind
     from handbone_cli.host.registry import installed
     from handbone_cli.recipe.wording import type_name
     from handbone_cli.terminal.tables import show_table
 
     registry = installed()
-    kinds = [k for k in registry.components if kind in (None, k)]
+    kinds = [find_kind(kind)] if kind else list(registry.components)
     found = [registry.components[k][name] for k in kinds if name in registry.components[k]]
     if not found:
         known = [each for k in kinds for each in registry.components[k]]
