@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from handbone_cli.masks import PackedMask
     from handbone_cli.networks.labels import unpack_labels
+    from handbone_cli.networks.meta import QuickShapes
 
 __version__ = "0.1.0"
 
@@ -55,6 +56,7 @@ _HOMES = {
     "PatchForm": "handbone_cli.host.interfaces",
     "PostContext": "handbone_cli.host.interfaces",
     "PreprocessContext": "handbone_cli.host.interfaces",
+    "QuickShapes": "handbone_cli.networks.meta",
     "RawPatch": "handbone_cli.host.interfaces",
     "Register": "handbone_cli.host.hookspecs",
     "Sample": "handbone_cli.host.interfaces",
@@ -90,6 +92,7 @@ __all__ = [
     "PatchForm",
     "PostContext",
     "PreprocessContext",
+    "QuickShapes",
     "RawPatch",
     "Register",
     "Sample",

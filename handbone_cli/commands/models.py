@@ -34,7 +34,7 @@ def models() -> None:
 def list_(family: str | None, sort: str, refresh: bool, as_json: bool) -> None:
     """Every model by name: parameters, GMACs, memory of a training step.
 
-    Figures are measured on the models themselves, without weights: a second or so each, once;
+    Figures are measured on the models themselves, without weights: a second or two each, once;
     they are kept in the user's cache folder until something changes that they depend on.
 
     GMACs (1e9 multiplications with an addition) are those of convolutions and matrix products in

@@ -53,7 +53,7 @@ class ModelCost(BaseModel):
 
 
 def measure_cost(component: Component, options: Options) -> ModelCost:
-    """Build a model without storage and measure it; a second or so, and no memory to speak of.
+    """Build a model without storage and measure it; a second or two, no memory to speak of.
 
     Weights are not downloaded: they change no figure. What a model cannot do without numbers in
     its tensors (code that branches on them) is left unmeasured, with the reason.

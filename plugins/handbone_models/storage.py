@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from handbone_cli import QuickShapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import nn
-
-aten = torch.ops.aten
 
 
 def build_without_storage(construct: Callable[[], nn.Module]) -> nn.Module:
@@ -42,55 +41,3 @@ class _RatesOnCpu(TorchFunctionMode):
         if func is torch.linspace:
             kwargs.setdefault("device", "cpu")
         return func(*args, **kwargs)
-
-
-def _alike(images: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-    return torch.empty_like(images)
-
-
-def _itself(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-    return tensor
-
-
-def _batch_norm(images: torch.Tensor, *_: Any) -> tuple[torch.Tensor, ...]:
-    channels = images.shape[1]
-    return torch.empty_like(images), images.new_empty(channels), images.new_empty(channels)
-
-
-def _layer_norm(images: torch.Tensor, shape: list[int], *_: Any) -> tuple[torch.Tensor, ...]:
-    kept = [*images.shape[: images.ndim - len(shape)], *[1] * len(shape)]
-    return torch.empty_like(images), images.new_empty(kept), images.new_empty(kept)
-
-
-def _upsample(images: torch.Tensor, size: list[int], *_: Any) -> torch.Tensor:
-    return images.new_empty([*images.shape[:2], *size])
-
-
-QUICK: dict[Any, Callable[..., Any]] = {
-    aten.native_batch_norm.default: _batch_norm,
-    aten.native_layer_norm.default: _layer_norm,
-    aten.upsample_bilinear2d.default: _upsample,
-    aten.gelu.default: _alike,
-    **dict.fromkeys(
-        (
-            aten.clamp_.default,
-            aten.erfinv_.default,
-            aten.normal_.default,
-            aten.uniform_.default,
-        ),
-        _itself,
-    ),
-}
-"""Operators that torch takes apart in Python on the meta device, at milliseconds a call."""
-
-
-class QuickShapes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Gives the shapes of `QUICK` operators on the meta device at once."""
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Run one operator."""
-        quick = QUICK.get(func)
-        run = quick if quick is not None and args[0].is_meta else func
-        return run(*args, **(kwargs or {}))

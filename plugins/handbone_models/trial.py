@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from handbone_models.storage import QuickShapes
+from handbone_cli import QuickShapes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

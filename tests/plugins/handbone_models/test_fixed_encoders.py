@@ -43,6 +43,7 @@ def test_every_builder_is_registered_under_its_name():
     for name in [*PUBLISHED, *UNETS]:
         component = installed().get("models", name)
         assert component.builder().keywords["name"] == name
+        assert name.rpartition("_")[2] in component.builder().keywords["encoder"]
         assert "encoder" not in component.options_type().model_fields
         assert name in str(component.factory)
 
