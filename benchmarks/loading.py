@@ -249,9 +249,8 @@ def our_loader(options):
         for sample in samples:
             images.image(sample), images.labels(sample)
         images = PreparedImages.of(recipe, registry)
-    loader = build_loader(
-        recipe, build_source(recipe, dataset, samples, images), registry, "cpu", print
-    )
+    source = build_source(recipe, dataset, samples, images)
+    loader = build_loader(recipe, source, registry, "cpu", print, recipe.train.batch_size)
 
     def batches():
         epoch = drawn = 0

@@ -9,6 +9,7 @@ import click
 
 from handbone_cli import __version__
 from handbone_cli.commands import (
+    check,
     data,
     demo,
     doctor,
@@ -18,6 +19,7 @@ from handbone_cli.commands import (
     plugins,
     predict,
     recipes,
+    runs,
     submit,
     train,
     visualize,
@@ -37,7 +39,9 @@ def hb() -> None:
 
 for command in (
     demo.demo,
+    check.check,
     train.train,
+    runs.runs,
     predict.predict,
     evaluate.evaluate,
     ensemble.ensemble,

@@ -80,7 +80,7 @@ def measure(name, root, cache, options, use_cache):
     samples = list(dataset.samples("train"))
     images = PreparedImages.of(recipe, registry)
     source = build_source(recipe, dataset, samples, images)
-    loader = build_loader(recipe, source, registry, device.type, print)
+    loader = build_loader(recipe, source, registry, device.type, print, recipe.train.batch_size)
     return waiting(loader, recipe, registry, dataset, device, options), alone(loader, options)
 
 

@@ -110,6 +110,7 @@ def foresee(ensemble: Ensemble, tta: Sequence[str], places: Places, registry: Re
     from handbone_cli.commands.predict import with_options
     from handbone_cli.commands.train import refuse_change
     from handbone_cli.commands.visualize import SHEET, refuse_foreign_pictures
+    from handbone_cli.commands.wiring.weights import match_initial_weights
     from handbone_cli.decision.document import is_decision
     from handbone_cli.files import refuse_foreign
     from handbone_cli.results.submission_rows import is_submission
@@ -119,6 +120,8 @@ def foresee(ensemble: Ensemble, tta: Sequence[str], places: Places, registry: Re
         run = RunDirectory(places.run(recipe.name))
         if run.last.exists() or run.best.exists():
             refuse_change(run, recipe, registry, "choose another -o")
+        else:
+            match_initial_weights(recipe, registry)
         with_options(recipe, registry, {}, tta)
     require_two_people(ensemble.members[0][1], registry)
     refuse_foreign(places.decision, "a decision", is_decision)

@@ -21,18 +21,21 @@ RESUME = "resume it without RECIPE and --set, or start a new run with another -o
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
 @click.option("-o", "--output", type=Path, help="Run directory.  [default: runs/NAME_foldK]")
 @click.option("--resume", type=Path, metavar="RUN", help="Continue a run that was stopped.")
+@click.option("--bg", "background", is_flag=True, help="In the background; outlives the terminal.")
 def train(
     recipe: str | None,
     fold: int | None,
     overrides: tuple[str, ...],
     output: Path | None,
     resume: Path | None,
+    background: bool,
 ) -> None:
     """Train RECIPE, a .toml file or the name of a shipped one.
 
     \b
     hb train quickstart --set data.root=my_data -o runs/first
     hb train --resume runs/first
+    hb train quickstart --bg        then: hb runs list | logs -f | stop
     """
     from handbone_cli.host.registry import installed
     from handbone_cli.recipe.load import load_recipe, with_defaults
@@ -42,13 +45,19 @@ def train(
     if resume is not None:
         if output is not None:
             raise click.UsageError("--resume RUN goes on in RUN; leave out -o.")
-        go_on(resume, recipe, overrides, fold, registry)
+        go_on(resume, recipe, overrides, fold, registry, background=background)
         return
     if recipe is None:
         raise click.UsageError("name a RECIPE, or a run with --resume RUN.")
     resolved = with_defaults(load_recipe(recipe, registry, overrides, fold=fold), registry)
     place = output or Path("runs") / f"{resolved.name}_fold{resolved.data.fold}"
     refuse_foreign_folder(place)
+    if background:
+        RunDirectory(place).refuse_second()
+        words = [*(f"--set={text}" for text in overrides), "-o", str(place)]
+        fold_words = [] if fold is None else [f"--fold={fold}"]
+        detach(RunDirectory(place), ["train", recipe, *fold_words, *words])
+        return
     execute(resolved, RunDirectory(place), registry, resume=False)
 
 
@@ -58,6 +67,8 @@ def go_on(
     overrides: tuple[str, ...],
     fold: int | None,
     registry: Registry,
+    *,
+    background: bool = False,
 ) -> None:
     """Continue a run that was stopped, by the recipe it began with; say so if it is finished."""
     from handbone_cli.commands.wiring.prediction import open_run
@@ -73,9 +84,41 @@ def go_on(
         return
     if not run.last.exists():
         raise HandboneError(f"{path}: nothing to resume, there is no {run.last.name} in it.")
+    refuse_running(run)
+    if background:
+        fold_words = [] if fold is None else [f"--fold={fold}"]
+        words = [*([recipe] if recipe else []), *fold_words, *(f"--set={o}" for o in overrides)]
+        detach(run, ["train", "--resume", str(path), *words])
+        return
     if recipe is not None or overrides:  # may say other workers or trackers
         known = with_defaults(asked, registry)
     execute(known, run, registry, resume=True)
+
+
+def detach(run: RunDirectory, words: list[str]) -> None:
+    """Run a command line in the background, with the run's log; say how to look after it."""
+    from handbone_cli.files import make_folder
+    from handbone_cli.runs.process import start_detached
+
+    make_folder(run.path)
+    pid = start_detached(words, run.log)
+    click.echo(
+        f"{run.path}: runs in the background as process {pid}; follow it with "
+        f"`hb runs logs -f {run.path}`, end it with `hb runs stop {run.path}`"
+    )
+
+
+def refuse_running(run: RunDirectory) -> None:
+    """Two processes must not train one run."""
+    from handbone_cli.errors import HandboneError
+    from handbone_cli.runs.process import is_alive
+
+    facts = run.facts()
+    if facts.get("status") == "running" and is_alive(facts.get("process")):
+        raise HandboneError(
+            f"{run.path}: runs already, as process {facts['process']['pid']}; stop it with "
+            f"`hb runs stop {run.path}`."
+        )
 
 
 def refuse_change(run: RunDirectory, recipe: Recipe, registry: Registry, way_out: str) -> None:
@@ -95,7 +138,7 @@ def refuse_foreign_folder(path: Path) -> None:
 
     if RunDirectory(path).facts_file.exists():
         RunDirectory(path).facts()
-    elif path.is_dir() and any(path.iterdir()):
+    elif path.is_dir() and any(each != RunDirectory(path).log for each in path.iterdir()):
         raise HandboneError(f"{path}: the folder has files but no run; choose another -o.")
 
 
@@ -104,7 +147,9 @@ def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bo
     from handbone_cli.commands.wiring.loading import gather
     from handbone_cli.commands.wiring.training import build_learner, describe, wire
     from handbone_cli.commands.wiring.weights import match_initial_weights
+    from handbone_cli.errors import HandboneError, InterruptedRunError
     from handbone_cli.networks.build import choose_device
+    from handbone_cli.runs.process import describe_process
     from handbone_cli.terminal.progress import say
     from handbone_cli.terminal.training_table import TrainingTable
     from handbone_cli.training.loop import train as run_loop
@@ -123,14 +168,22 @@ def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bo
         f"{run.path}: {len(data.training)} images to train on, "
         f"{len(data.validation)} of people left out"
     )
+    run.update_facts(status="running", process=describe_process(), said="")
     table = TrainingTable(recipe.name, data.dataset.class_names, recipe.train.epochs)
-    with table as observer:
-        job = wire(recipe, data, learner, run, registry, header, observer)
-        try:
-            final = run_loop(job, resume=resume)
-        finally:
-            for tracker in job.trackers:
-                tracker.close()
+    try:
+        with table as observer:
+            job = wire(recipe, data, learner, run, registry, header, observer)
+            try:
+                final = run_loop(job, resume=resume)
+            finally:
+                job.trackers.close()
+    except InterruptedRunError:
+        run.update_facts(status="stopped")
+        raise
+    except Exception as error:
+        said = str(error) if isinstance(error, HandboneError) else repr(error)
+        run.update_facts(status="failed", said=said)
+        raise
     run.update_facts(
         status="finished",
         epochs=final.epoch,

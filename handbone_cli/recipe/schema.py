@@ -254,10 +254,22 @@ class Train(Section):
     batch_size: Positive = 2
     patches_per_image: Positive = Field(1, description="patches drawn of an image in an epoch")
     precision: Literal["fp32", "bf16", "fp16", "auto"] = "auto"
+    accumulate: Positive = Field(1, description="batches whose gradients make one step")
     clip_norm: float = Field(0.0, ge=0, description="largest gradient norm; 0: no clipping")
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="decay of the weights' moving average, used instead; 0: off"
+    )
     early_stopping: int = Field(5, ge=0, description="validations without gain; 0: never stop")
     val_every: Positive = Field(1, description="epochs between validations")
-    channels_last: bool = False
+    save_minutes: float = Field(
+        10.0, ge=0, description="between resumable states within an epoch; 0: at its end alone"
+    )
+    keep: int = Field(1, ge=1, le=99, description="resumable states kept, the newest and before")
+    channels_last: bool = Field(default=False, description="memory format; faster on many GPUs")
+    compile: bool = Field(default=False, description="torch.compile; the first step takes minutes")
+    recompute: bool = Field(
+        default=False, description="keep fewer activations and compute them twice; less memory"
+    )
 
 
 class Predict(Section):

@@ -42,16 +42,30 @@ class RunDirectory:
         """The weights with the best validation Dice."""
         return self.path / "best.safetensors"
 
+    @property
+    def metrics(self) -> Path:
+        """The figures of every epoch, a JSON line each."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """What a run in the background says."""
+        return self.path / "log.txt"
+
     def create(self, recipe: Recipe, facts: dict[str, Any]) -> None:
         """Start a run; one sentence if the folder holds another one."""
+        self.refuse_second()
+        make_folder(self.path)
+        self.metrics.unlink(missing_ok=True)
+        write_text(self.recipe_file, to_toml(recipe))
+        write_json(self.facts_file, facts)
+
+    def refuse_second(self) -> None:
+        """One sentence if there is something of a run already."""
         if self.last.exists() or self.best.exists():
             raise HandboneError(
                 f"{self.path}: holds a run already; go on with --resume, or choose another -o."
             )
-        make_folder(self.path)
-        (self.path / "metrics.jsonl").unlink(missing_ok=True)
-        write_text(self.recipe_file, to_toml(recipe))
-        write_json(self.facts_file, facts)
 
     def facts(self) -> dict[str, Any]:
         """What run.json says."""

@@ -6,28 +6,37 @@ import contextlib
 import signal
 import threading
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
 
-from handbone_cli.errors import HandboneError, InterruptedRunError
-from handbone_cli.networks.build import autocast
-from handbone_cli.networks.labels import labels_at
-from handbone_cli.training.checkpoint import Position, restore_state, save_state, save_weights
-from handbone_cli.training.optimizer import build_optimizer, set_rate
+from handbone_cli.errors import InterruptedRunError
+from handbone_cli.networks.recompute import recompute_activations
+from handbone_cli.training.checkpoint import (
+    Position,
+    State,
+    restore_state,
+    save_state,
+    save_weights,
+)
+from handbone_cli.training.feed import Feed
+from handbone_cli.training.optimizer import build_optimizer
 from handbone_cli.training.schedule import learning_rate, refuse_schedule
+from handbone_cli.training.step import OutOfMemoryError, Stepper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from timm.utils import ModelEmaV3
 
-    from handbone_cli.host.interfaces import Loader, Loss, Tracker
+    from handbone_cli.host.interfaces import Loader, Loss
     from handbone_cli.networks.wrapper import Segmenter
     from handbone_cli.recipe.schema import Recipe
+    from handbone_cli.training.trackers import Trackers
     from handbone_cli.training.validation import Scored
 
 
@@ -54,8 +63,9 @@ class Training:
     Attributes:
         recipe: the resolved recipe.
         model: in its wrapper, on `device`.
+        ema: the moving average of its weights, which is then validated and kept, or None.
         loss: logits and packed labels to a scalar.
-        loader: batches; the same ones for an epoch's number, always.
+        load: batch size -> loader; an epoch's number is the same patches in the same order, always.
         validate: () -> scores of the people left out, image by image; None without any.
         device: where the model is.
         precision: of the forward pass.
@@ -68,8 +78,9 @@ class Training:
 
     recipe: Recipe
     model: Segmenter
+    ema: ModelEmaV3 | None
     loss: Loss
-    loader: Loader
+    load: Callable[[int], Loader]
     validate: Callable[[], Iterator[Scored]] | None
     device: torch.device
     precision: torch.dtype
@@ -77,7 +88,30 @@ class Training:
     best: Path
     header: dict[str, Any]
     observer: Observer
-    trackers: list[Tracker] = field(default_factory=list)
+    trackers: Trackers
+
+    @property
+    def judged(self) -> Segmenter:
+        """The weights that are validated and kept: the averaged ones where there are any."""
+        return self.model if self.ema is None else cast("Segmenter", self.ema.module)
+
+    def stepper(self, state: State) -> Stepper:
+        """What each step needs."""
+        keys = self.recipe.train
+        if keys.recompute:
+            recompute_activations(self.model.core)
+        return Stepper(
+            model=self.model,
+            forward=torch.compile(self.model) if keys.compile else self.model,
+            loss=self.loss,
+            optimizer=state.optimizer,
+            scaler=state.scaler,
+            ema=self.ema,
+            device=self.device,
+            precision=self.precision,
+            clip_norm=keys.clip_norm,
+            channels_last=keys.channels_last,
+        )
 
 
 def train(job: Training, *, resume: bool = False) -> Position:
@@ -86,111 +120,75 @@ def train(job: Training, *, resume: bool = False) -> Position:
     Returns the final position. Ctrl-C writes `last` after the step under way and raises
     InterruptedRunError; the same recipe then continues with the same batches.
     """
-    recipe, model, steps = job.recipe, job.model, len(job.loader)
+    recipe, model = job.recipe, job.model
     refuse_schedule(recipe, validates=job.validate is not None)
-    optimizer = build_optimizer(recipe.optimizer, model)
     scaler = torch.amp.GradScaler(job.device.type, enabled=job.precision is torch.float16)
-    at = restore_state(job.last, model, optimizer, scaler, recipe) if resume else Position()
+    state = State(model, build_optimizer(recipe.optimizer, model), scaler, job.ema)
+    at = restore_state(job.last, state, job.header, job.observer.note) if resume else Position()
+    feed = Feed.of(job.load, at, recipe.train.batch_size, recipe.train.accumulate)
+    stepper, steps = job.stepper(state), len(feed)
+    saved = time.monotonic()
     with _interruptible() as interrupted:
         while at.epoch < recipe.train.epochs and not _stale(at, recipe):
             started = time.perf_counter()
             model.train()
-            for images, labels in job.loader.epoch(at.epoch, at.step):
-                rate = learning_rate(recipe, at.epoch * steps + at.step, steps, at.history)
-                loss = _step(job, optimizer, scaler, (images, labels), rate, at)
-                at.end_step(loss)
-                job.observer.step(at, steps, loss, len(images))
-                if interrupted.is_set():
-                    _save_and_leave(job, optimizer, scaler, at)
-            dice = _validate(job, at, interrupted, (optimizer, scaler))
+            while True:  # once, and once more each time that batches shrink
+                for batches in feed.epoch(at.epoch, at.step):
+                    done = at.epoch * steps + at.step
+                    rate = learning_rate(recipe, done, steps, at.history)
+                    try:
+                        loss = stepper.step(
+                            batches, rate, (recipe.seed, at.epoch, at.step), done + 1
+                        )
+                    except OutOfMemoryError:
+                        job.observer.note(feed.shrink(at, model.minimum_batch))
+                        break
+                    at.end_step(loss)
+                    job.observer.step(at, steps, loss, sum(len(images) for images, _ in batches))
+                    if interrupted.is_set():
+                        _save_and_leave(job, state, at)
+                    if 0 < 60 * recipe.train.save_minutes <= time.monotonic() - saved:
+                        save_state(job.last, state, at, job.header, recipe.train.keep)
+                        saved = time.monotonic()
+                else:
+                    break
+            dice = _validate(job, at, interrupted, state)
             mean_loss = at.mean_loss
             at.end_epoch()
-            save_state(job.last, model, optimizer, scaler, at, job.header)
+            save_state(job.last, state, at, job.header, recipe.train.keep)
+            saved = time.monotonic()
             _report(job, at, mean_loss, dice, time.perf_counter() - started)
             if interrupted.is_set() and at.epoch < recipe.train.epochs:
                 _leave(job)
     if at.best_epoch == 0:
-        save_weights(job.best, model, job.header)
+        save_weights(job.best, job.judged, job.header)
     return at
-
-
-def _step(
-    job: Training,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    batch: tuple[torch.Tensor, torch.Tensor],
-    rate: float,
-    at: Position,
-) -> float:
-    """One optimizer step; dropout draws from a stream of its own for (seed, epoch, step)."""
-    torch.manual_seed(hash((job.recipe.seed, at.epoch, at.step)) & 0x7FFFFFFF)
-    set_rate(optimizer, rate)
-    images, labels = (part.to(job.device, non_blocking=True) for part in batch)
-    if job.recipe.train.channels_last:
-        images = images.contiguous(memory_format=torch.channels_last)
-    with autocast(job.device, job.precision):
-        logits = job.model(images)
-    loss = supervise(job.loss, logits, labels, job.model.output_weights)
-    value = float(loss.detach())
-    if not np.isfinite(value):
-        raise HandboneError(
-            f"the loss is {value} in epoch {at.epoch + 1}, step {at.step + 1}; lower optimizer.lr, "
-            "set train.clip_norm, or train.precision = 'fp32'."
-        )
-    optimizer.zero_grad(set_to_none=True)
-    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-    if job.recipe.train.clip_norm > 0:
-        scaler.unscale_(optimizer)
-        torch.nn.utils.clip_grad_norm_(job.model.parameters(), job.recipe.train.clip_norm)
-    scaler.step(optimizer)
-    scaler.update()
-    return value
-
-
-def supervise(
-    loss: Loss,
-    logits: torch.Tensor | list[torch.Tensor],
-    labels: torch.Tensor,
-    output_weights: Sequence[float] | None = None,
-) -> torch.Tensor:
-    """The loss of the main output, or the weighted mean with auxiliary ones, each at its own size.
-
-    The weights are 1, 1/2, 1/4 ... unless the model says others (Segmenter.output_weights).
-    """
-    if isinstance(logits, torch.Tensor):
-        return loss(logits, labels)
-    weights = output_weights or [0.5**depth for depth in range(len(logits))]
-    parts = [
-        w * loss(each, labels_at(labels, (int(each.shape[-2]), int(each.shape[-1]))))
-        for w, each in zip(weights, logits, strict=True)
-    ]
-    return torch.stack(parts).sum() / sum(weights)
 
 
 def _validate(
     job: Training,
     at: Position,
     interrupted: threading.Event,
-    state: tuple[torch.optim.Optimizer, torch.amp.GradScaler],
+    state: State,
 ) -> NDArray[np.float64] | None:
     """Mean Dice per class (C,) if this epoch has a validation; keeps the best weights."""
     number, every = at.epoch + 1, job.recipe.train.val_every
     due = number % every == 0 or number == job.recipe.train.epochs
     if job.validate is None or not due:
         return None
-    job.model.eval()
+    job.judged.eval()
     scores: list[NDArray[np.float64]] = []
     for scored in job.validate():
         scores.append(scored.dice)
         job.observer.validating(len(scores))
         if interrupted.is_set():
-            _save_and_leave(job, *state, at)
+            _save_and_leave(job, state, at)
     dice = np.mean(scores, axis=0)
     at.history.append(float(dice.mean()))
     at.stale += 1
     if at.history[-1] > at.best_dice:
         at.best_dice, at.best_epoch, at.stale = at.history[-1], number, 0
-        save_weights(job.best, job.model, {**job.header, "epoch": number, "dice": at.best_dice})
+        save_weights(job.best, job.judged, {**job.header, "epoch": number, "dice": at.best_dice})
     return np.asarray(dice)
 
 
@@ -210,22 +208,12 @@ def _report(
         names = job.header["class_names"]
         values["mean_dice"] = float(dice.mean())
         values["dice"] = {n: round(float(d), 5) for n, d in zip(names, dice, strict=True)}
-    for tracker in [*job.trackers]:
-        try:
-            tracker.log("epoch", values)
-        except Exception as error:  # noqa: BLE001  a tracker must never stop a run
-            job.trackers.remove(tracker)
-            job.observer.note(f"{type(tracker).__name__} is dropped: {error}")
+    job.trackers.log("epoch", values)
     job.observer.epoch(values, dice)
 
 
-def _save_and_leave(
-    job: Training,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    at: Position,
-) -> None:
-    save_state(job.last, job.model, optimizer, scaler, at, job.header)
+def _save_and_leave(job: Training, state: State, at: Position) -> None:
+    save_state(job.last, state, at, job.header, job.recipe.train.keep)
     _leave(job)
 
 

@@ -106,6 +106,7 @@ def build_loader(
     registry: Registry,
     device: str,
     note: Callable[[str], None],
+    batch_size: int,
 ) -> Loader:
     """The recipe's loader over its patches; `auto` is dali where a GPU and DALI are there."""
     import os
@@ -115,7 +116,7 @@ def build_loader(
     workers = recipe.data.workers
     if workers < 0:
         workers = min(8, os.cpu_count() or 1) if device == "cuda" else 0
-    context = LoaderContext(source, recipe.train.batch_size, workers, recipe.seed, device, note)
+    context = LoaderContext(source, batch_size, workers, recipe.seed, device, note)
 
     def build(name: str) -> Loader:
         loader: Loader = registry.build("loaders", name, {}, context)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from timm.utils import ModelEmaV3
 
     from handbone_cli.commands.wiring.loading import RunData
     from handbone_cli.data.prepared import PreparedImages
@@ -54,7 +55,12 @@ def describe(
         "class_names": list(dataset.class_names),
         "trained_persons": sorted({sample.person for sample in training}),
         **began,
-        "versions": {"handbone": __version__, "torch": torch.__version__},
+        "versions": {
+            "handbone": __version__,
+            "torch": torch.__version__,
+            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+            "threads": torch.get_num_threads(),
+        },
     }
 
 
@@ -108,28 +114,40 @@ def wire(
     from handbone_cli.host.interfaces import TrackerContext
     from handbone_cli.networks.build import choose_device, choose_precision
     from handbone_cli.training.loop import Training
+    from handbone_cli.training.trackers import Trackers
 
     device, model = choose_device(), learner.model
     model.to(device)
     if recipe.train.channels_last:
         model.to(memory_format=torch.channels_last)
+    ema = average_of(model, recipe.train.ema)
     context = TrackerContext(run.path, recipe.name, header["recipe"])
     trackers = [registry.build("trackers", name, {}, context) for name in recipe.tracking.trackers]
     precision = choose_precision(recipe.train.precision, device)
     return Training(
         recipe=recipe,
         model=model,
+        ema=ema,
         loss=learner.loss,
-        loader=build_loader(recipe, data.source, registry, device.type, observer.note),
-        validate=validation_of(model, recipe, registry, data),
+        load=lambda size: build_loader(
+            recipe, data.source, registry, device.type, observer.note, size
+        ),
+        validate=validation_of(ema.module if ema else model, recipe, registry, data),
         device=device,
         precision=precision,
         last=run.last,
         best=run.best,
         header=header,
         observer=observer,
-        trackers=trackers,
+        trackers=Trackers(trackers, observer.note),
     )
+
+
+def average_of(model: Segmenter, decay: float) -> ModelEmaV3 | None:
+    """The moving average of a network's weights; it forgets the random start in short runs too."""
+    from timm.utils import ModelEmaV3
+
+    return ModelEmaV3(model, decay, use_warmup=True) if decay else None
 
 
 def start_at_prior(

@@ -165,7 +165,7 @@ def stopped(change):
     """`hb train --resume` of a run that was stopped, after `change(folder, place)`."""
 
     def change_both(folder, p):
-        p.json(folder / "run.json", lambda facts: facts.update(status="running"))
+        p.json(folder / "run.json", lambda facts: facts.update(status="stopped"))
         change(folder, p)
 
     return spoilt_run(change_both, "train", "--resume")

@@ -5,6 +5,7 @@ import signal
 import numpy as np
 import pytest
 import torch
+from timm.utils import ModelEmaV3
 from torch import nn
 
 from handbone_cli.errors import HandboneError, InterruptedRunError
@@ -12,22 +13,28 @@ from handbone_cli.networks.weights import load_tensors, save_tensors
 from handbone_cli.networks.wrapper import Segmenter
 from handbone_cli.recipe.load import to_table
 from handbone_cli.recipe.schema import Recipe
-from handbone_cli.training.loop import Training, supervise, train
+from handbone_cli.training.loop import Training, train
+from handbone_cli.training.step import supervise
+from handbone_cli.training.trackers import Trackers
 from handbone_cli.training.validation import Scored
 
 STEPS = 3
 
 
 class Batches:
-    """Batches that follow from (epoch, step), as a loader's do."""
+    """Batches whose images follow from (epoch, place), as a loader's do."""
+
+    def __init__(self, batch_size=2):
+        self.batch_size = batch_size
 
     def __len__(self):
-        return STEPS
+        return STEPS * 2 // self.batch_size
 
     def epoch(self, number, start=0):
-        for step in range(start, STEPS):
-            draw = torch.Generator().manual_seed(100 * number + step)
-            images = torch.rand(2, 1, 8, 8, generator=draw)
+        for step in range(start, len(self)):
+            places = range(step * self.batch_size, (step + 1) * self.batch_size)
+            draws = [torch.Generator().manual_seed(100 * number + place) for place in places]
+            images = torch.cat([torch.rand(1, 1, 8, 8, generator=draw) for draw in draws])
             yield images, (images[:, 0, ..., None] > 0.5).to(torch.uint8)
 
 
@@ -36,6 +43,7 @@ class Watcher:
 
     def __init__(self, stop=None, stop_validating=None):
         self.stop, self.stop_validating, self.steps, self.epochs = stop, stop_validating, [], []
+        self.notes = []
 
     def step(self, position, steps, loss, images):
         self.steps.append((position.epoch, position.step))
@@ -48,6 +56,9 @@ class Watcher:
 
     def epoch(self, values, dice):
         self.epochs.append(values)
+
+    def note(self, line):
+        self.notes.append(line)
 
 
 class Tracker:
@@ -89,9 +100,10 @@ def job(folder, watcher=None, scores=None, loss=loss_of, setting=None):
 
     return Training(
         recipe=setting,
-        model=network(),
+        model=(model := network()),
+        ema=ModelEmaV3(model, setting.train.ema, use_warmup=True) if setting.train.ema else None,
         loss=loss,
-        loader=Batches(),
+        load=Batches,
         validate=validate if scores is not None else None,
         device=torch.device("cpu"),
         precision=torch.float32,
@@ -99,7 +111,7 @@ def job(folder, watcher=None, scores=None, loss=loss_of, setting=None):
         best=folder / "best.safetensors",
         header={"recipe": to_table(setting), "class_names": ["bone"]},
         observer=watcher or Watcher(),
-        trackers=[Tracker()],
+        trackers=Trackers([], print),
     )
 
 
@@ -160,10 +172,10 @@ def test_every_optimizer_and_scheduler_continues_bit_for_bit(tmp_path, optimizer
 
 
 def test_a_plateau_lowers_the_rate_of_the_epochs_after_it(tmp_path, monkeypatch):
-    from handbone_cli.training import loop
+    from handbone_cli.training import step
 
-    rates, set_rate = [], loop.set_rate
-    monkeypatch.setattr(loop, "set_rate", lambda o, rate: (rates.append(rate), set_rate(o, rate)))
+    rates, set_rate = [], step.set_rate
+    monkeypatch.setattr(step, "set_rate", lambda o, rate: (rates.append(rate), set_rate(o, rate)))
     keys = {"name": "plateau", "patience": 0, "factor": 0.5, "warmup_epochs": 0}
     train(job(tmp_path, scores=(0.4, 0.3, 0.5, 0.1), setting=recipe(scheduler=keys)))
     assert rates == [0.05] * 2 * STEPS + [0.025] * 2 * STEPS
@@ -303,9 +315,11 @@ def test_auxiliary_outputs_meet_labels_of_their_size():
 
 
 def test_trackers_hear_every_epoch(tmp_path):
+    from dataclasses import replace
+
+    lines = (tracker := Tracker()).lines
     this = job(tmp_path, scores=(0.1, 0.4, 0.3, 0.5))
-    train(this)
-    lines = this.trackers[0].lines
+    train(replace(this, trackers=Trackers([tracker], print)))
     assert [(event, values["epoch"]) for event, values in lines] == [
         ("epoch", e + 1) for e in range(4)
     ]
@@ -320,3 +334,141 @@ def test_half_precision_on_the_cpu(tmp_path):
     watcher = Watcher()
     train(replace(job(tmp_path, watcher), precision=torch.bfloat16))
     assert all(np.isfinite(values["loss"]) for values in watcher.epochs)
+
+
+@pytest.mark.parametrize("stop", [(0, 2), (2, 1)])
+def test_a_moving_average_is_kept_judged_and_resumed(tmp_path, stop):
+    setting = recipe(ema=0.9)
+    train(job(tmp_path / "whole", scores=(0.1, 0.4, 0.3, 0.2), setting=setting))
+    scores = iter((0.1, 0.4, 0.3, 0.2))
+    with pytest.raises(InterruptedRunError):
+        train(job(tmp_path / "cut", Watcher(stop), scores, setting=setting))
+    train(job(tmp_path / "cut", scores=scores, setting=setting), resume=True)
+    for name in ("last.safetensors", "best.safetensors"):
+        expected, got = weights(tmp_path / "whole" / name), weights(tmp_path / "cut" / name)
+        assert expected.keys() == got.keys()
+        assert all(torch.equal(expected[key], got[key]) for key in expected), name
+
+
+def test_the_best_weights_are_the_averaged_ones(tmp_path):
+    train(job(tmp_path, scores=(0.1, 0.2, 0.3, 0.4), setting=recipe(ema=0.9)))
+    best, last = weights(tmp_path / "best.safetensors"), weights(tmp_path / "last.safetensors")
+    assert all(torch.equal(best[name], last[f"ema/{name}"]) for name in best)
+    assert not torch.equal(best["core.0.weight"], last["model/core.0.weight"])
+
+
+def out_of_memory_above(most):
+    def loss(logits, labels):
+        if len(logits) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return loss_of(logits, labels)
+
+    return loss
+
+
+def test_out_of_memory_halves_the_batch_and_keeps_the_step(tmp_path):
+    watcher, setting = Watcher(), recipe(batch_size=2, accumulate=1)
+    train(job(tmp_path, watcher, loss=out_of_memory_above(1), setting=setting))
+    assert watcher.steps == [(e, s) for e in range(4) for s in range(1, STEPS + 1)]
+    assert [note[:46] for note in watcher.notes] == [
+        "out of memory with a batch of 2: going on with"
+    ]
+    position = load_tensors(tmp_path / "last.safetensors")[1]["position"]
+    assert (position["batch_size"], position["accumulate"]) == (1, 2)
+
+
+def test_a_resumed_run_goes_on_with_the_smaller_batch(tmp_path):
+    setting = recipe(batch_size=2)
+    with pytest.raises(InterruptedRunError):
+        train(job(tmp_path, Watcher((1, 1)), loss=out_of_memory_above(1), setting=setting))
+    rest = Watcher()
+    train(job(tmp_path, rest, loss=out_of_memory_above(1), setting=setting), resume=True)
+    assert rest.notes == []
+    assert rest.steps[0] == (1, 2)
+
+
+def test_out_of_memory_with_one_image_ends_the_run_in_a_sentence(tmp_path):
+    with pytest.raises(HandboneError, match=r"memory with a batch of 1; lower data\.patch"):
+        train(job(tmp_path, loss=out_of_memory_above(0)))
+
+
+def test_states_within_an_epoch(tmp_path, monkeypatch):
+    from handbone_cli.training import loop
+
+    saved, save = [], loop.save_state
+
+    def note(path, state, at, *rest):
+        saved.append((at.epoch, at.step))
+        save(path, state, at, *rest)
+
+    monkeypatch.setattr(loop, "save_state", note)
+    train(job(tmp_path / "a", setting=recipe(epochs=2, save_minutes=1e-9)))
+    assert saved == [(0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3), (2, 0)]
+    saved.clear()
+    train(job(tmp_path / "b", setting=recipe(epochs=2, save_minutes=0)))
+    assert saved == [(1, 0), (2, 0)]
+
+
+def test_older_states_are_kept_and_stand_in_for_a_torn_one(tmp_path):
+    setting = recipe(keep=3)
+    train(job(tmp_path, setting=setting))
+    paths = [tmp_path / f"last{age}.safetensors" for age in ("", ".1", ".2")]
+    assert sorted(tmp_path.glob("last*")) == sorted(paths)
+    assert [load_tensors(path)[1]["position"]["epoch"] for path in paths] == [4, 3, 2]
+    whole = weights(paths[0])
+    for path in paths[:2]:
+        path.write_bytes(path.read_bytes()[:1000])
+    watcher = Watcher()
+    train(job(tmp_path, watcher, setting=setting), resume=True)
+    assert watcher.notes[0].endswith("Going on from last.2.safetensors instead.")
+    assert watcher.steps[0] == (2, 1)
+    again = weights(paths[0])
+    assert all(torch.equal(whole[key], again[key]) for key in whole)
+
+
+def test_a_torn_state_without_an_older_one_is_one_sentence(tmp_path):
+    train(job(tmp_path))
+    (tmp_path / "last.safetensors").write_bytes(b"")
+    with pytest.raises(HandboneError, match="not a checkpoint of handbone, or cut off"):
+        train(job(tmp_path), resume=True)
+
+
+def test_a_run_resumed_elsewhere_says_so(tmp_path):
+    from dataclasses import replace
+
+    def on(threads):
+        this = job(tmp_path, watcher := Watcher())
+        versions = {"torch": "2", "threads": threads}
+        return replace(this, header={**this.header, "versions": versions}), watcher
+
+    train(on(1)[0])
+    same, watcher = on(1)
+    train(same, resume=True)
+    assert watcher.notes == []
+    other, watcher = on(2)
+    train(other, resume=True)
+    (note,) = watcher.notes
+    assert note == (
+        "resumed under other conditions (threads 1 -> 2): the run goes on, but not bit for bit as "
+        "it would have."
+    )
+
+
+def test_recomputed_activations_train_to_the_same_bits(tmp_path):
+    for name, keys in (("plain", {}), ("lean", {"recompute": True})):
+        train(job(tmp_path / name, setting=recipe(**keys)))
+    plain, lean = (weights(tmp_path / name / "last.safetensors") for name in ("plain", "lean"))
+    assert all(torch.equal(plain[key], lean[key]) for key in plain)
+
+
+def test_a_compiled_network_is_what_steps_run(tmp_path, monkeypatch):
+    compiled = []
+
+    def compile_(model):
+        compiled.append(model)
+        return lambda images: model(images) * 1
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    this = job(tmp_path, setting=recipe(compile=True))
+    train(this)
+    assert compiled == [this.model]

@@ -119,11 +119,11 @@ def test_the_file_is_never_read_again(trained_run, still, tmp_path, monkeypatch)
     assert hb("train", still, "-o", run, "--set", weights).code == 0
     shutil.rmtree(tmp_path / "old")
     began = facts(run)
-    (run / "run.json").write_text(json.dumps(began | {"status": "running"}))
+    (run / "run.json").write_text(json.dumps(began | {"status": "stopped"}))
     resumed = hb("train", "--resume", run)
     assert resumed.code == 0, resumed.err
     assert "tensors loaded" not in resumed.err
-    (run / "run.json").write_text(json.dumps(began | {"status": "running"}))
+    (run / "run.json").write_text(json.dumps(began | {"status": "stopped"}))
     jobs = []
     with monkeypatch.context() as patched:
         patched.setattr(loop, "train", lambda job, resume: jobs.append(job) or Position(1))
@@ -248,7 +248,7 @@ def test_a_run_that_goes_on_downloads_nothing(still, tmp_path, downloads):
     model = "model={name='toy', pretrained=true}"
     assert hb("train", still, "-o", run, "--set", model).code == 0
     assert downloads == [True]
-    (run / "run.json").write_text(json.dumps(facts(run) | {"status": "running"}))
+    (run / "run.json").write_text(json.dumps(facts(run) | {"status": "stopped"}))
     resumed = hb("train", "--resume", run)
     assert resumed.code == 0, resumed.err
     assert hb("predict", run, "-i", "val", "-o", tmp_path / "val").code == 0
