@@ -148,6 +148,7 @@ def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bo
     from handbone_cli.commands.wiring.training import build_learner, describe, wire
     from handbone_cli.commands.wiring.weights import match_initial_weights
     from handbone_cli.errors import HandboneError, InterruptedRunError
+    from handbone_cli.files import read_bytes, write_bytes
     from handbone_cli.networks.build import choose_device
     from handbone_cli.runs.process import describe_process
     from handbone_cli.terminal.progress import say
@@ -168,6 +169,7 @@ def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bo
         f"{run.path}: {len(data.training)} images to train on, "
         f"{len(data.validation)} of people left out"
     )
+    before = read_bytes(run.facts_file)
     run.update_facts(status="running", process=describe_process(), said="")
     table = TrainingTable(recipe.name, data.dataset.class_names, recipe.train.epochs)
     try:
@@ -181,6 +183,9 @@ def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bo
         run.update_facts(status="stopped")
         raise
     except Exception as error:
+        if resume and not table.began:  # nothing was done to the run
+            write_bytes(run.facts_file, before)
+            raise
         said = str(error) if isinstance(error, HandboneError) else repr(error)
         run.update_facts(status="failed", said=said)
         raise

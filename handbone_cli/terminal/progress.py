@@ -70,7 +70,7 @@ def _bar(what: str, unit: str) -> Iterator[Report]:
 
         def report(done: int, total: int, figure: str = "") -> None:
             nonlocal first
-            first = done - 1 if first < 0 else first
+            first = max(done - 1, 0) if first < 0 else first
             pace = (done - first) / max(time.monotonic() - started, 1e-6)
             bar.update(
                 task, completed=done, total=total, rate=f"{pace:.1f} {unit}/s", figure=figure

@@ -55,6 +55,11 @@ class TrainingTable:
             self._live.update(self._screen(), refresh=True)
             self._live.__exit__(kind, error, trace)
 
+    @property
+    def began(self) -> bool:
+        """Whether there was a step."""
+        return self._images > 0
+
     def step(self, position: Any, steps: int, loss: float, images: int) -> None:
         """After every step of the loop."""
         now = time.monotonic()
