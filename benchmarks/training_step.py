@@ -161,9 +161,7 @@ def ours(recipe, model, loss, batches, device, precision, options):
                 trackers=Trackers([], print),
             )
         )  # fmt: skip
-    return table.last, [
-        b - a for a, b in zip(table.ends[WARM:], table.ends[WARM + 1 :], strict=False)
-    ]
+    return losses[-1], intervals(ends)
 
 
 def intervals(ends):
