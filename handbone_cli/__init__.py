@@ -37,8 +37,10 @@ if TYPE_CHECKING:
         TtaContext,
     )
     from handbone_cli.masks import PackedMask
+    from handbone_cli.networks.collectives import sum_over_ranks
     from handbone_cli.networks.labels import unpack_labels
     from handbone_cli.networks.meta import QuickShapes
+    from handbone_cli.ranks import rank_count
 
 __version__ = "0.1.0"
 
@@ -70,10 +72,12 @@ _HOMES = {
     "hookimpl": "handbone_cli.host.hookspecs",
     "make_folder": "handbone_cli.files",
     "pseudonym": "handbone_cli.data.dicom",
+    "rank_count": "handbone_cli.ranks",
     "read_dicom_header": "handbone_cli.data.dicom",
     "read_grey": "handbone_cli.data.images",
     "read_json": "handbone_cli.files",
     "read_values": "handbone_cli.data.images",
+    "sum_over_ranks": "handbone_cli.networks.collectives",
     "unpack_labels": "handbone_cli.networks.labels",
     "write_json": "handbone_cli.files",
 }
@@ -106,10 +110,12 @@ __all__ = [
     "hookimpl",
     "make_folder",
     "pseudonym",
+    "rank_count",
     "read_dicom_header",
     "read_grey",
     "read_json",
     "read_values",
+    "sum_over_ranks",
     "unpack_labels",
     "write_json",
 ]

@@ -25,7 +25,8 @@ from handbone_cli.commands import (
     visualize,
     weights,
 )
-from handbone_cli.errors import HandboneError, InterruptedRunError
+from handbone_cli.errors import HandboneError, InterruptedRunError, LostRankError
+from handbone_cli.ranks import INTERRUPTED, LOST, is_launched, is_main
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -69,20 +70,25 @@ def run(arguments: list[str]) -> int:
     try:
         left = hb.main(arguments, prog_name="hb", standalone_mode=False)
     except InterruptedRunError as error:
-        click.echo(str(error), err=True)
-        return 130
+        if is_main():
+            click.echo(str(error), err=True)
+        return INTERRUPTED
+    except LostRankError as error:
+        if not is_launched():
+            click.echo(f"hb: {error}", err=True)
+        return LOST
     except HandboneError as error:
         click.echo(f"hb: {error}", err=True)
         return 1
     except click.exceptions.Abort:
         click.echo("hb: interrupted; files that were finished stay.", err=True)
-        return 130
+        return INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except KeyboardInterrupt:
         click.echo("hb: interrupted; files that were finished stay.", err=True)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         return 0
     return left if isinstance(left, int) else 0  # what a command left with click's Exit

@@ -37,6 +37,10 @@ class InterruptedRunError(HandboneError):
     """The user pressed Ctrl-C and everything finished so far is on disk; exit code 130."""
 
 
+class LostRankError(HandboneError):
+    """Another process of a run on several devices is gone; what is to be said was said there."""
+
+
 def closest(word: str, known: Iterable[str], elsewhere: Iterable[str] = ()) -> str:
     """Say which known name is meant: `Did you mean 'x'? Known: a, b, c.`.
 

@@ -21,6 +21,7 @@ RESUME = "resume it without RECIPE and --set, or start a new run with another -o
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
 @click.option("-o", "--output", type=Path, help="Run directory.  [default: runs/NAME_foldK]")
 @click.option("--resume", type=Path, metavar="RUN", help="Continue a run that was stopped.")
+@click.option("--devices", type=click.IntRange(1), default=1, help="GPUs, or processes on a CPU.")
 @click.option("--bg", "background", is_flag=True, help="In the background; outlives the terminal.")
 def train(
     recipe: str | None,
@@ -28,6 +29,7 @@ def train(
     overrides: tuple[str, ...],
     output: Path | None,
     resume: Path | None,
+    devices: int,
     background: bool,
 ) -> None:
     """Train RECIPE, a .toml file or the name of a shipped one.
@@ -36,8 +38,10 @@ def train(
     hb train quickstart --set data.root=my_data -o runs/first
     hb train --resume runs/first
     hb train quickstart --bg        then: hb runs list | logs -f | stop
+    hb train nnunet --devices 2     two GPUs share every batch; on more machines: docs/devices.md
     """
     from handbone_cli.host.registry import installed
+    from handbone_cli.ranks import is_main
     from handbone_cli.recipe.load import load_recipe, with_defaults
     from handbone_cli.runs.directory import RunDirectory
 
@@ -45,18 +49,20 @@ def train(
     if resume is not None:
         if output is not None:
             raise click.UsageError("--resume RUN goes on in RUN; leave out -o.")
-        go_on(resume, recipe, overrides, fold, registry, background=background)
+        go_on(resume, recipe, overrides, fold, registry, devices=devices, background=background)
         return
     if recipe is None:
         raise click.UsageError("name a RECIPE, or a run with --resume RUN.")
     resolved = with_defaults(load_recipe(recipe, registry, overrides, fold=fold), registry)
+    refuse_devices(devices, resolved)
     place = output or Path("runs") / f"{resolved.name}_fold{resolved.data.fold}"
-    refuse_foreign_folder(place)
-    if background:
+    if is_main():  # which may have made it by now
+        refuse_foreign_folder(place)
+    if background or devices > 1:
         RunDirectory(place).refuse_second()
         words = [*(f"--set={text}" for text in overrides), "-o", str(place)]
         fold_words = [] if fold is None else [f"--fold={fold}"]
-        detach(RunDirectory(place), ["train", recipe, *fold_words, *words])
+        hand_over(RunDirectory(place), ["train", recipe, *fold_words, *words], devices, background)
         return
     execute(resolved, RunDirectory(place), registry, resume=False)
 
@@ -68,11 +74,13 @@ def go_on(
     fold: int | None,
     registry: Registry,
     *,
+    devices: int = 1,
     background: bool = False,
 ) -> None:
     """Continue a run that was stopped, by the recipe it began with; say so if it is finished."""
     from handbone_cli.commands.wiring.prediction import open_run
     from handbone_cli.errors import HandboneError
+    from handbone_cli.ranks import is_main
     from handbone_cli.recipe.load import load_recipe, with_defaults
 
     run = open_run(path)
@@ -84,15 +92,47 @@ def go_on(
         return
     if not run.last.exists():
         raise HandboneError(f"{path}: nothing to resume, there is no {run.last.name} in it.")
-    refuse_running(run)
-    if background:
+    refuse_devices(devices, asked)
+    if is_main():
+        refuse_running(run)
+    if background or devices > 1:
         fold_words = [] if fold is None else [f"--fold={fold}"]
         words = [*([recipe] if recipe else []), *fold_words, *(f"--set={o}" for o in overrides)]
-        detach(run, ["train", "--resume", str(path), *words])
+        hand_over(run, ["train", "--resume", str(path), *words], devices, background)
         return
     if recipe is not None or overrides:  # may say other workers or trackers
         known = with_defaults(asked, registry)
     execute(known, run, registry, resume=True)
+
+
+def refuse_devices(devices: int, recipe: Recipe) -> None:
+    """One sentence if so many are not there, or cannot share a batch, or torchrun is at work."""
+    from handbone_cli.errors import HandboneError
+    from handbone_cli.networks.build import require_shares
+    from handbone_cli.ranks import rank_count
+
+    if devices == 1:
+        return
+    if rank_count() > 1:
+        raise HandboneError(
+            "--devices starts the processes of a run by itself; leave it out under torchrun."
+        )
+    import torch
+
+    there = torch.cuda.device_count()
+    if 0 < there < devices:
+        raise HandboneError(f"--devices {devices}: there are {there} GPUs; name no more than that.")
+    require_shares(recipe, devices)
+
+
+def hand_over(run: RunDirectory, words: list[str], devices: int, background: bool) -> None:
+    """Run a command line in the background, or as several processes of one run, or both."""
+    from handbone_cli.runs.launch import launch
+
+    if background:
+        detach(run, [*words, *([f"--devices={devices}"] if devices > 1 else [])])
+        return
+    click.get_current_context().exit(launch(devices, words, run.last))
 
 
 def detach(run: RunDirectory, words: list[str]) -> None:
@@ -143,16 +183,30 @@ def refuse_foreign_folder(path: Path) -> None:
 
 
 def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bool) -> None:
-    """Wire data, network, loss, validation and display into the loop, and run it."""
+    """Wire data, network, loss, validation and display into the loop, and run it.
+
+    Of several processes of the run all do the same; the first one writes and speaks.
+    """
+    from handbone_cli.networks.collectives import join_ranks, leave_ranks
+    from handbone_cli.runs.launch import follow_parent
+
+    follow_parent()
+    join_ranks()
+    _execute(recipe, run, registry, resume=resume)
+    leave_ranks()
+
+
+def _execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bool) -> None:
     from handbone_cli.commands.wiring.loading import gather
     from handbone_cli.commands.wiring.training import build_learner, describe, wire
     from handbone_cli.commands.wiring.weights import match_initial_weights
     from handbone_cli.errors import HandboneError, InterruptedRunError
     from handbone_cli.files import read_bytes, write_bytes
     from handbone_cli.networks.build import choose_device
+    from handbone_cli.ranks import is_main
     from handbone_cli.runs.process import describe_process
     from handbone_cli.terminal.progress import say
-    from handbone_cli.terminal.training_table import TrainingTable
+    from handbone_cli.terminal.training_table import Companion, TrainingTable
     from handbone_cli.training.loop import train as run_loop
     from handbone_cli.training.optimizer import try_optimizer
 
@@ -163,6 +217,10 @@ def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bo
     learner = build_learner(recipe, data, registry, match, resume=resume)
     began = match.facts() if match else run.facts().get("initial_weights") if resume else None
     header = describe(recipe, data.dataset, data.training, began)
+    if not is_main():
+        job = wire(recipe, data, learner, run, registry, header, Companion())
+        run_loop(job, resume=resume)
+        return
     if not resume:
         run.create(recipe, {**header, "status": "running"})
     say(

@@ -326,11 +326,13 @@ class LoaderContext:
 
     Attributes:
         source: of the patches.
-        batch_size: patches in a batch.
+        batch_size: patches in a batch, of all processes together.
         workers: processes or threads beside the main one.
         seed: of the order.
         device: 'cuda' or 'cpu', where the network is.
         note: tells people one line (a quarantined image, a worker that died).
+        rank: which of the processes that train the run this is, from 0.
+        ranks: how many there are; each gives its `share` of every batch.
     """
 
     source: PatchSource
@@ -339,6 +341,13 @@ class LoaderContext:
     seed: int
     device: str = "cpu"
     note: Callable[[str], None] = print
+    rank: int = 0
+    ranks: int = 1
+
+    def share(self, places: Sequence[int]) -> Sequence[int]:
+        """This process's part of the places of a batch, in their order; all in a run of one."""
+        own = len(places) // self.ranks
+        return places[self.rank * own : (self.rank + 1) * own]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from handbone_cli.errors import HandboneError
 from handbone_cli.host.interfaces import LossContext, ModelContext, TtaContext
 from handbone_cli.networks.wrapper import Segmenter
+from handbone_cli.ranks import rank_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,15 +54,32 @@ def require_batch(recipe: Recipe, model: Segmenter, patches: int) -> None:
         recipe: says the batch size.
         model: says the fewest.
         patches: of an epoch; an epoch of fewer than a batch is one smaller batch.
+
+    Raises:
+        HandboneError: too few patches at a time, or a batch that several devices cannot share.
     """
-    size = min(recipe.train.batch_size, patches)
+    whole, devices = recipe.train.batch_size, rank_count()
+    require_shares(recipe, devices)
+    size = min(whole, patches) // (1 if recipe.train.sync_batchnorm else devices)
     if size >= model.minimum_batch:
         return
-    key = "batch_size" if recipe.train.batch_size < model.minimum_batch else "patches_per_image"
+    key = "batch_size" if whole // devices < model.minimum_batch else "patches_per_image"
+    here = f" on each of {devices} devices" if devices > 1 else ""
     raise HandboneError(
         f"train.{key} = {getattr(recipe.train, key)}: a step would see {size} of the at least "
-        f"{model.minimum_batch} patches that model '{recipe.model.name}' normalises over; raise it."
+        f"{model.minimum_batch} patches that model '{recipe.model.name}' normalises over{here}; "
+        "raise it."
     )
+
+
+def require_shares(recipe: Recipe, devices: int) -> None:
+    """One sentence if several devices cannot share a batch evenly."""
+    whole = recipe.train.batch_size
+    if whole % devices:
+        raise HandboneError(
+            f"train.batch_size = {whole}: {devices} devices cannot share it evenly; set it to "
+            f"{math.ceil(whole / devices) * devices}, or take another number of devices."
+        )
 
 
 def build_loss(

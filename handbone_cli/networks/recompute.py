@@ -23,17 +23,18 @@ def recompute_activations(core: nn.Module) -> int:
     of an encoder, steps of a decoder. Chen et al. 2016, arXiv:1604.06174. Results and gradients
     stay the same bit for bit; BatchNorm counts a batch once.
     """
-    found = list(_blocks(core))
+    found = list(blocks(core))
     for block in found:
         block.forward = functools.partial(_recomputed, block, block.forward)
     return len(found)
 
 
-def _blocks(module: nn.Module) -> Iterator[nn.Module]:
+def blocks(module: nn.Module) -> Iterator[nn.Module]:
+    """The entries of outermost lists that have parameters: stages of an encoder, decoder steps."""
     for child in module.children():
         is_entry = isinstance(module, (nn.Sequential, nn.ModuleList))
         if not is_entry or isinstance(child, nn.ModuleList):  # a list has no forward of its own
-            yield from _blocks(child)
+            yield from blocks(child)
         elif any(True for _ in child.parameters()):
             yield child
 

@@ -13,6 +13,7 @@ import torch
 
 from handbone_cli.errors import HandboneError
 from handbone_cli.files import atomic_write, explain, read_bytes
+from handbone_cli.networks.sharding import part_like, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -209,8 +210,13 @@ def file_digest(path: Path) -> str:
 def own_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
     """The state of a model without second names for one tensor, which safetensors refuses.
 
-    (dynamic-network-architectures registers its convolutions twice.)
+    (dynamic-network-architectures registers its convolutions twice.) Where the model is spread over
+    several processes, all must call it.
     """
+    return {name: whole(tensor) for name, tensor in _own(model).items()}
+
+
+def _own(model: nn.Module) -> dict[str, torch.Tensor]:
     state = model.state_dict()
     named = [*model.named_parameters(), *model.named_buffers()]
     return {name: tensor for name, tensor in named if name in state}
@@ -222,7 +228,7 @@ def restore_tensors(model: nn.Module, tensors: dict[str, torch.Tensor], source: 
     Raises:
         HandboneError: a tensor is missing, is too much, or has another shape.
     """
-    expected = own_tensors(model)
+    expected = _own(model)
     for name in sorted(expected.keys() | tensors.keys()):
         here, there = expected.get(name), tensors.get(name)
         if here is None or there is None or here.shape != there.shape:
@@ -233,4 +239,4 @@ def restore_tensors(model: nn.Module, tensors: dict[str, torch.Tensor], source: 
             )
     with torch.no_grad():
         for name, tensor in expected.items():
-            tensor.copy_(tensors[name])
+            tensor.copy_(part_like(tensors[name], tensor))

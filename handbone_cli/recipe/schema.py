@@ -265,6 +265,12 @@ class Train(Section):
         10.0, ge=0, description="between resumable states within an epoch; 0: at its end alone"
     )
     keep: int = Field(1, ge=1, le=99, description="resumable states kept, the newest and before")
+    sync_batchnorm: bool = Field(
+        default=False, description="on several devices: normalise over the whole batch, not a share"
+    )
+    shard: bool = Field(
+        default=False, description="on several devices: each keeps a part of every weight (FSDP)"
+    )
     channels_last: bool = Field(default=False, description="memory format; faster on many GPUs")
     compile: bool = Field(default=False, description="torch.compile; the first step takes minutes")
     recompute: bool = Field(
@@ -314,3 +320,18 @@ class Recipe(Section):
     tta: tuple[ComponentSection, ...] = ()
     postprocess: tuple[ComponentSection, ...] = ()
     tracking: Tracking = Tracking()
+
+    @model_validator(mode="after")
+    def _what_shards_allow(self) -> Recipe:
+        if self.train.shard:
+            if self.train.ema:
+                raise ValueError("train.shard = true keeps no average; leave train.ema at 0")
+            if self.train.compile:
+                raise ValueError("train.shard = true is not compiled; leave train.compile false")
+            if self.train.precision == "fp16":
+                raise ValueError("train.shard = true wants train.precision bf16 or fp32")
+            if self.optimizer.name not in OPTIMIZERS:
+                raise ValueError(
+                    f"train.shard = true wants optimizer.name {' or '.join(OPTIMIZERS)}"
+                )
+        return self

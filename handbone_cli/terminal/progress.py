@@ -7,6 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from handbone_cli.ranks import is_main
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -26,8 +28,11 @@ def progress(what: str, unit: str = "images", after: float = 0.0) -> Iterator[Re
     """Show the progress of one long step with its rate and the time left.
 
     Usage: `with progress("Predicting") as report: report(done, total, "Dice 0.97")`. A step that
-    is over within `after` seconds shows nothing.
+    is over within `after` seconds shows nothing; of several processes of a run the first one shows.
     """
+    if not is_main():
+        yield _nothing
+        return
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
         shown: Report | None = None
@@ -101,6 +106,11 @@ def _lines(what: str, unit: str) -> Report:
     return report
 
 
+def _nothing(done: int, total: int, figure: str = "") -> None:
+    """Nobody is told."""
+
+
 def say(line: str) -> None:
-    """One line to stderr."""
-    print(line, file=sys.stderr)
+    """One line to stderr; of several processes of a run the first one speaks."""
+    if is_main():
+        print(line, file=sys.stderr)

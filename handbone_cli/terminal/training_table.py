@@ -131,6 +131,23 @@ class TrainingTable:
         return Group(table, Text(self._state), Text(self._worst))
 
 
+class Companion:
+    """Watches in a process that shares a run with others, of which the first one shows it."""
+
+    def step(self, position: Any, steps: int, loss: float, images: int) -> None:
+        """After every step."""
+
+    def validating(self, done: int) -> None:
+        """After every validation image."""
+
+    def epoch(self, values: dict[str, Any], dice: NDArray[np.float64] | None) -> None:
+        """After every epoch."""
+
+    def note(self, line: str) -> None:
+        """What only this process knows, such as an image that it cannot read."""
+        print(line, file=sys.stderr)
+
+
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from handbone_cli.errors import HandboneError, differences
 from handbone_cli.networks.weights import load_tensors, own_tensors, restore_tensors, save_tensors
+from handbone_cli.ranks import is_main
 from handbone_cli.recipe.load import to_table
 from handbone_cli.recipe.schema import Recipe
 from handbone_cli.training.optimizer import pack_state, unpack_state
@@ -81,8 +82,10 @@ class Position:
 
 
 def save_weights(path: Path, model: Segmenter, header: dict[str, Any]) -> None:
-    """Weights alone, for prediction."""
-    save_tensors(path, own_tensors(model), header)
+    """Weights alone, for prediction; of several processes the first one writes."""
+    tensors = own_tensors(model)
+    if is_main():
+        save_tensors(path, tensors, header)
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,10 @@ class State:
 def save_state(
     path: Path, state: State, position: Position, header: dict[str, Any], keep: int = 1
 ) -> None:
-    """Everything needed to continue, in one file; of older ones the newest `keep` - 1 stay."""
+    """Everything needed to continue, in one file; of older ones the newest `keep` - 1 stay.
+
+    Of several processes, which all have the same, the first one writes.
+    """
     tensors = {f"model/{name}": tensor for name, tensor in own_tensors(state.model).items()}
     if state.ema is not None:
         averaged = own_tensors(state.ema.module)
@@ -113,8 +119,9 @@ def save_state(
     remembered, rest = pack_state(state.optimizer)
     tensors |= {f"optimizer/{name}": tensor for name, tensor in remembered.items()}
     said = {"position": asdict(position), "scaler": state.scaler.state_dict(), "optimizer": rest}
-    _make_room(path, keep)
-    save_tensors(path, tensors, {**header, **said})
+    if is_main():
+        _make_room(path, keep)
+        save_tensors(path, tensors, {**header, **said})
 
 
 def older(path: Path, age: int) -> Path:

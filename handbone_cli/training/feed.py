@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handbone_cli.errors import HandboneError
+from handbone_cli.ranks import rank_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +26,7 @@ class Feed:
     Attributes:
         load: batch size -> loader over the same patches in the same order.
         loader: the one in use.
-        batch_size: its patches in a batch.
+        batch_size: its patches in a batch, in all processes together.
         accumulate: batches to a step.
     """
 
@@ -52,25 +53,37 @@ class Feed:
         return len(self.loader) // self.group
 
     def epoch(self, number: int, start: int) -> Iterator[list[Batch]]:
-        """The batches of steps `start` to the end of an epoch."""
-        return grouped(self.loader.epoch(number, start * self.group), self.group)
+        """The batches of steps `start` to the end of an epoch.
+
+        Raises:
+            HandboneError: of several processes each would get whole batches.
+        """
+        for group in grouped(self.loader.epoch(number, start * self.group), self.group):
+            most = self.batch_size // rank_count()
+            if rank_count() > 1 and any(len(images) > most for images, _ in group):
+                raise HandboneError(
+                    f"data.loader: {type(self.loader).__name__} gives each of {rank_count()} "
+                    "devices all patches of a batch, not its share; choose loader = 'torch', or "
+                    "train on one device."
+                )
+            yield group
 
     def shrink(self, at: Position, minimum: int) -> str:
         """Go on with half of each batch and twice as many to a step; says so in a line.
 
         A batch that two does not divide goes by its smallest divisor, so that a step stays what it
-        was: the mean over the same patches.
+        was: the mean over the same patches. Of several processes each has its share of a batch.
 
         Args:
             at: remembers it.
-            minimum: the fewest patches of a batch that the model can be trained on.
+            minimum: the fewest patches at a time that the model can be trained on.
 
         Raises:
             HandboneError: the batch cannot be divided further.
         """
-        before = self.batch_size
-        parts = next((n for n in range(2, before + 1) if before % n == 0), 0)
-        if parts == 0 or before // parts < minimum:
+        before, own = self.batch_size, self.batch_size // rank_count()
+        parts = next((n for n in range(2, own + 1) if own % n == 0), 0)
+        if parts == 0 or own // parts < minimum:
             raise HandboneError(
                 f"out of memory with a batch of {before}; lower data.patch, set train.recompute = "
                 "true, train.precision = 'bf16', or choose a smaller model."

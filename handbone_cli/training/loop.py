@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 import torch
 
-from handbone_cli.errors import InterruptedRunError
+from handbone_cli.errors import InterruptedRunError, LostRankError
+from handbone_cli.networks.collectives import any_rank, gather
 from handbone_cli.networks.recompute import recompute_activations
+from handbone_cli.ranks import rank_count
 from handbone_cli.training.checkpoint import (
     Position,
     State,
@@ -66,7 +68,9 @@ class Training:
         ema: the moving average of its weights, which is then validated and kept, or None.
         loss: logits and packed labels to a scalar.
         load: batch size -> loader; an epoch's number is the same patches in the same order, always.
-        validate: () -> scores of the people left out, image by image; None without any.
+            Of several processes each has its share of a batch.
+        validate: () -> scores of the people left out, image by image; None without any. Of several
+            processes each has its share of the images.
         device: where the model is.
         precision: of the forward pass.
         last: file of the resumable state.
@@ -111,6 +115,7 @@ class Training:
             precision=self.precision,
             clip_norm=keys.clip_norm,
             channels_last=keys.channels_last,
+            tied=rank_count() > 1 and (keys.shard or keys.sync_batchnorm),
         )
 
 
@@ -118,7 +123,9 @@ def train(job: Training, *, resume: bool = False) -> Position:
     """Train from the beginning or from `last`, to the last epoch or an early stop.
 
     Returns the final position. Ctrl-C writes `last` after the step under way and raises
-    InterruptedRunError; the same recipe then continues with the same batches.
+    InterruptedRunError; the same recipe then continues with the same batches. Several processes run
+    this side by side, each with its share of every batch and of the validation; where one is lost
+    the first writes `last` as it was before the step under way.
     """
     recipe, model = job.recipe, job.model
     refuse_schedule(recipe, validates=job.validate is not None)
@@ -128,7 +135,7 @@ def train(job: Training, *, resume: bool = False) -> Position:
     feed = Feed.of(job.load, at, recipe.train.batch_size, recipe.train.accumulate)
     stepper, steps = job.stepper(state), len(feed)
     saved = time.monotonic()
-    with _interruptible() as interrupted:
+    with _interruptible() as interrupted, _kept_when_left_alone(job, state, at):
         while at.epoch < recipe.train.epochs and not _stale(at, recipe):
             started = time.perf_counter()
             model.train()
@@ -144,10 +151,13 @@ def train(job: Training, *, resume: bool = False) -> Position:
                         job.observer.note(feed.shrink(at, model.minimum_batch))
                         break
                     at.end_step(loss)
-                    job.observer.step(at, steps, loss, sum(len(images) for images, _ in batches))
-                    if interrupted.is_set():
+                    images = sum(len(images) for images, _ in batches) * rank_count()
+                    job.observer.step(at, steps, loss, images)
+                    due = 0 < 60 * recipe.train.save_minutes <= time.monotonic() - saved
+                    leave, save = any_rank(interrupted.is_set(), due)
+                    if leave:
                         _save_and_leave(job, state, at)
-                    if 0 < 60 * recipe.train.save_minutes <= time.monotonic() - saved:
+                    if save:
                         save_state(job.last, state, at, job.header, recipe.train.keep)
                         saved = time.monotonic()
                 else:
@@ -158,7 +168,8 @@ def train(job: Training, *, resume: bool = False) -> Position:
             save_state(job.last, state, at, job.header, recipe.train.keep)
             saved = time.monotonic()
             _report(job, at, mean_loss, dice, time.perf_counter() - started)
-            if interrupted.is_set() and at.epoch < recipe.train.epochs:
+            (leave,) = any_rank(interrupted.is_set() and at.epoch < recipe.train.epochs)
+            if leave:
                 _leave(job)
     if at.best_epoch == 0:
         save_weights(job.best, job.judged, job.header)
@@ -178,12 +189,17 @@ def _validate(
         return None
     job.judged.eval()
     scores: list[NDArray[np.float64]] = []
+    # Processes that each have a part of the model walk through the same images together.
+    together = job.recipe.train.shard
     for scored in job.validate():
         scores.append(scored.dice)
-        job.observer.validating(len(scores))
-        if interrupted.is_set():
-            _save_and_leave(job, state, at)
-    dice = np.mean(scores, axis=0)
+        job.observer.validating(len(scores) * (1 if together else rank_count()))
+        if any_rank(interrupted.is_set())[0] if together else interrupted.is_set():
+            break
+    (leave,) = any_rank(interrupted.is_set())
+    if leave:
+        _save_and_leave(job, state, at)
+    dice = np.mean(scores if together else gather(scores), axis=0)
     at.history.append(float(dice.mean()))
     at.stale += 1
     if at.history[-1] > at.best_dice:
@@ -215,6 +231,20 @@ def _report(
 def _save_and_leave(job: Training, state: State, at: Position) -> None:
     save_state(job.last, state, at, job.header, job.recipe.train.keep)
     _leave(job)
+
+
+@contextlib.contextmanager
+def _kept_when_left_alone(job: Training, state: State, at: Position) -> Iterator[None]:
+    """Where another process of the run is lost, keep what this one has: all of the run.
+
+    Others are only met before the weights move, so that these are as the last whole step left them.
+    """
+    try:
+        yield
+    except LostRankError:
+        if at.epoch + at.step > 0 and not job.recipe.train.shard:  # the lost one had a part of it
+            save_state(job.last, state, at, job.header, job.recipe.train.keep)
+        raise
 
 
 def _leave(job: Training) -> None:

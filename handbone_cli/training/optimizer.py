@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from handbone_cli.errors import HandboneError, closest
+from handbone_cli.networks.sharding import spread_state, whole
 from handbone_cli.recipe.schema import OPTIMIZER_KEYS
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def pack_state(
     for index, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
             if isinstance(value, torch.Tensor):
-                tensors[f"{index}/{key}"] = value
+                tensors[f"{index}/{key}"] = whole(value)
             elif value is None or isinstance(value, (bool, int, float)):
                 numbers.setdefault(str(index), {})[key] = value
             else:
@@ -117,7 +118,7 @@ def unpack_state(
 ) -> None:
     """Put back what `pack_state` gave; a checkpoint from before `rest` was kept has it empty."""
     state: dict[int, dict[str, Any]] = {}
-    for name, tensor in tensors.items():
+    for name, tensor in sorted(tensors.items()):  # a file gives them in any order
         index, key = name.split("/")
         state.setdefault(int(index), {})[key] = tensor
     for index, numbers in rest.get("state", {}).items():
@@ -126,6 +127,7 @@ def unpack_state(
     kept = rest.get("groups") or [{} for _ in groups]
     together = [{**group, **counters} for group, counters in zip(groups, kept, strict=True)]
     optimizer.load_state_dict({"state": state, "param_groups": together})
+    spread_state(optimizer)
 
 
 def _settings_of(section: Optimizer) -> tuple[Any, dict[str, Any]]:

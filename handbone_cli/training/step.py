@@ -10,7 +10,14 @@ import torch
 
 from handbone_cli.errors import HandboneError
 from handbone_cli.networks.build import autocast
+from handbone_cli.networks.collectives import (
+    OutOfMemoryElsewhereError,
+    average_gradients,
+    mean_over_ranks,
+    tell_out_of_memory,
+)
 from handbone_cli.networks.labels import labels_at
+from handbone_cli.ranks import rank
 from handbone_cli.training.optimizer import set_rate
 
 if TYPE_CHECKING:
@@ -43,6 +50,7 @@ class Stepper:
         precision: of the forward pass.
         clip_norm: largest gradient norm; 0 for no clipping.
         channels_last: the images' memory format.
+        tied: processes meet within a forward pass, so that one cannot break off alone.
     """
 
     model: Segmenter
@@ -55,11 +63,14 @@ class Stepper:
     precision: torch.dtype
     clip_norm: float = 0.0
     channels_last: bool = False
+    tied: bool = False
 
     def step(
         self, batches: Sequence[Batch], rate: float, stream: tuple[int, int, int], number: int
     ) -> float:
         """Move the weights by the mean gradient of some batches; gives their mean loss.
+
+        With several processes, of the parts of these batches that all have together.
 
         Args:
             batches: (N, in_channels, h, w) images and (N, h, w, P) packed labels, of one size.
@@ -69,16 +80,35 @@ class Stepper:
 
         Raises:
             HandboneError: the loss is no number.
-            OutOfMemoryError: forward or backward found no room.
+            OutOfMemoryError: forward or backward found no room, here or in another process.
+            LostRankError: another process is gone; weights and optimizer are as before the step.
         """
-        torch.manual_seed(hash(stream) & 0x7FFFFFFF)
+        # Each process drops other units: its patches are others.
+        torch.manual_seed(hash((*stream, rank()) if rank() else stream) & 0x7FFFFFFF)
         set_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
         try:
-            value = sum(self._accumulate(batch, 1 / len(batches), stream) for batch in batches)
+            value = sum(self._accumulate(batch, 1 / len(batches)) for batch in batches)
+            value = mean_over_ranks(value)
         except torch.OutOfMemoryError as error:
             self.optimizer.zero_grad(set_to_none=True)
+            if self.tied:
+                raise HandboneError(
+                    "out of memory, and with train.shard or train.sync_batchnorm the devices "
+                    "cannot go on with smaller batches by themselves; lower train.batch_size and raise "
+                    "train.accumulate."
+                ) from error
+            tell_out_of_memory()
             raise OutOfMemoryError from error
+        except OutOfMemoryElsewhereError as error:
+            self.optimizer.zero_grad(set_to_none=True)
+            raise OutOfMemoryError from error
+        if not np.isfinite(value):
+            raise HandboneError(
+                f"the loss is {value} in epoch {stream[1] + 1}, step {stream[2] + 1}; lower "
+                "optimizer.lr, set train.clip_norm, or train.precision = 'fp32'."
+            )
+        average_gradients(self.model.parameters())
         if self.clip_norm > 0:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
@@ -86,23 +116,17 @@ class Stepper:
         self.scaler.update()
         if self.ema is not None:
             self.ema.update(self.model, step=number)
-        return float(value)
+        return value
 
-    def _accumulate(self, batch: Batch, share: float, stream: tuple[int, int, int]) -> float:
+    def _accumulate(self, batch: Batch, share: float) -> float:
         images, labels = (part.to(self.device, non_blocking=True) for part in batch)
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.precision):
             logits = self.forward(images)
         loss = supervise(self.loss, logits, labels, self.model.output_weights) * share
-        value = float(loss.detach())
-        if not np.isfinite(value):
-            raise HandboneError(
-                f"the loss is {value} in epoch {stream[1] + 1}, step {stream[2] + 1}; lower "
-                "optimizer.lr, set train.clip_norm, or train.precision = 'fp32'."
-            )
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        return value
+        return float(loss.detach())
 
 
 def supervise(

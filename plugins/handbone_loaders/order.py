@@ -13,18 +13,24 @@ STREAM = 0x10AD
 
 
 class EpochOrder:
-    """Which patches make up which batch; a last incomplete batch is dropped, a single one kept."""
+    """Which patches make up which batch; a last incomplete batch is dropped, a single one kept.
+
+    Attributes:
+        batch_size: patches of a batch that this process draws; every other one draws as many.
+    """
 
     def __init__(self, context: LoaderContext) -> None:
-        self._seed, self._count = context.seed, len(context.source)
-        self.batch_size = min(context.batch_size, self._count)
+        self._context, self._count = context, len(context.source)
+        self.batch_size = min(context.batch_size, self._count) // context.ranks
+        self._whole = self.batch_size * context.ranks
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return self._count // self.batch_size
+        return self._count // self._whole
 
     def batches(self, epoch: int, start: int = 0) -> list[list[int]]:
-        """The indices of the patches of batches `start` to the end."""
-        rng = np.random.default_rng((STREAM, self._seed, epoch))
-        order = rng.permutation(self._count)[: len(self) * self.batch_size]
-        return [batch.tolist() for batch in order.reshape(len(self), -1)[start:]]
+        """The indices of this process's patches of batches `start` to the end."""
+        rng = np.random.default_rng((STREAM, self._context.seed, epoch))
+        order = rng.permutation(self._count)[: len(self) * self._whole]
+        whole = order.reshape(len(self), self._whole)[start:].tolist()
+        return [list(self._context.share(batch)) for batch in whole]

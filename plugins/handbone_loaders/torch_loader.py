@@ -83,8 +83,10 @@ class TorchLoader:
                     self._quarantine(faults)
                     done += 1
                     yield images, labels
-            except RuntimeError as error:
-                if "DataLoader worker (pid" not in str(error) or self._workers == 0:
+            except (RuntimeError, ConnectionError, EOFError) as error:
+                # Where it dies while it hands a batch over, the connection tells of it.
+                died = not isinstance(error, RuntimeError) or "DataLoader worker (pid" in str(error)
+                if not died or self._workers == 0:
                     raise
                 self._workers, self._loader = 0, None
                 self._context.note(

@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+from handbone_cli import rank_count, sum_over_ranks
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -58,6 +60,11 @@ class ClassLoss(LeanLoss):
         """What `measure` is to know of each of C classes beside its targets; once a batch."""
         return [None] * classes
 
+    @property
+    def over_batch(self) -> bool:
+        """Whether figures are sums over the batch, so that those of other processes count too."""
+        return False
+
     @abstractmethod
     def measure(
         self, logits: torch.Tensor, targets: torch.Tensor, known: Sequence[Any]
@@ -77,6 +84,8 @@ class ClassLoss(LeanLoss):
                 for part, targets in self._chunks(logits, labels)
             ]
         )
+        if self.over_batch:
+            figures = sum_over_ranks(figures)
         return self.value(figures), (figures, known)
 
     def add_gradient(
@@ -92,6 +101,8 @@ class ClassLoss(LeanLoss):
         with torch.enable_grad():
             leaf = figures.detach().requires_grad_()
             (slopes,) = torch.autograd.grad(self.value(leaf) * scale, leaf)
+        if self.over_batch:
+            slopes = slopes * rank_count()  # the mean of all processes' gradients is taken
         for part, targets in self._chunks(logits, labels):
             with torch.enable_grad():
                 chunk = widen(logits[:, part]).detach().requires_grad_()

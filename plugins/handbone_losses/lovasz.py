@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from segmentation_models_pytorch import losses
 
+from handbone_cli import HandboneError, rank_count
 from handbone_losses.chunks import ClassLoss
 
 if TYPE_CHECKING:
@@ -39,5 +40,14 @@ class LovaszLoss(ClassLoss):
 
 
 def build(options: LovaszOptions, context: LossContext) -> LovaszLoss:
-    """The Lovasz hinge with the options of a recipe."""
+    """The Lovasz hinge with the options of a recipe.
+
+    Raises:
+        HandboneError: a batch is shared by several processes and is to be sorted as a whole.
+    """
+    if options.batch and rank_count() > 1:
+        raise HandboneError(
+            "loss 'lovasz', option 'batch': sorts the pixels of a whole batch, which several "
+            "devices share; set it to false, or train on one device."
+        )
     return LovaszLoss(batch=options.batch)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from handbone_cli import HandboneError
-from handbone_losses.chunks import LeanLoss, unpack_part, widen, widest
+from handbone_cli import HandboneError, rank_count, sum_over_ranks
+from handbone_losses.chunks import LeanLoss, unpack_part, widen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from handbone_losses.options import OverlapOptions
 
     Pixels = tuple[torch.Tensor, ...]
-    Met = tuple[int, int, Pixels]
+    Pair = tuple[int, int, Pixels]
+    Met = tuple[Pair, float]
 
 REFERENCE = 2048**2
 """Pixels of the image that `least_area` is told for."""
@@ -28,8 +29,9 @@ class OverlapLoss(LeanLoss):
     """The mean of relu(confidence - min(p_a, p_b)) where a and b are both true, in float32.
 
     From the winners of the competition that handbone grew out of: bones that overlap lower each
-    other's probability there. The mean over a pair's pixels in the batch, then over the pairs that
-    are met; 0 if none is. It says nothing of any other pixel: add it to a loss that does.
+    other's probability there. The mean over a pair's pixels in the batch (of all processes), then
+    over the pairs that are met; 0 if none is. It says nothing of any other pixel: add it to a loss
+    that does.
 
     Args:
         pairs: indices of two classes each.
@@ -47,15 +49,17 @@ class OverlapLoss(LeanLoss):
     def evaluate(
         self, logits: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, list[Met]]:
-        """The value, and the pixels of the pairs that are met."""
-        met = [
-            (*pair, pixels)
-            for pair in self.pairs
-            if len((pixels := shared_pixels(labels, *pair))[0]) > self.least_pixels
-        ]
+        """The value, and of each pair that is met its pixels here and what one of them weighs."""
+        pairs = [(*pair, shared_pixels(labels, *pair)) for pair in self.pairs]
+        missing = torch.stack([self.missing(gather(logits, pair)) for pair in pairs])
+        counts = missing.new_tensor([len(pixels[0]) for _, _, pixels in pairs])
+        totals = sum_over_ranks(torch.stack([missing, counts]))
+        met = (totals[1] > self.least_pixels).nonzero().flatten().tolist()
         if not met:
-            return logits.new_zeros((), dtype=widest(logits.dtype)), met
-        return torch.stack([self.cost(gather(logits, each)) for each in met]).mean(), met
+            return missing.new_zeros(()), []
+        weights = [rank_count() / (len(met) * float(totals[1, place])) for place in met]
+        value = (totals[0, met] / totals[1, met]).mean()
+        return value, [(pairs[place], w) for place, w in zip(met, weights, strict=True)]
 
     def add_gradient(
         self,
@@ -66,18 +70,18 @@ class OverlapLoss(LeanLoss):
         scale: torch.Tensor,
     ) -> None:
         """By autograd on the pixels of each pair alone."""
-        for each in state:
+        for pair, weight in state:
             with torch.enable_grad():
-                leaf = gather(logits, each).requires_grad_()
-                cost = self.cost(leaf) * (scale / len(state))
+                leaf = gather(logits, pair).requires_grad_()
+                cost = self.missing(leaf) * (scale * weight)
             (slopes,) = torch.autograd.grad(cost, leaf)
-            for index, slope in zip(each[:2], slopes.to(gradient.dtype), strict=True):
-                images, rows, columns = each[2]
+            for index, slope in zip(pair[:2], slopes.to(gradient.dtype), strict=True):
+                images, rows, columns = pair[2]
                 gradient[images, index, rows, columns] += slope
 
-    def cost(self, logits: torch.Tensor) -> torch.Tensor:
-        """(2, K) logits of both bones at K pixels -> the mean of what is missing."""
-        return (self.confidence - logits.sigmoid().amin(0)).relu().mean()
+    def missing(self, logits: torch.Tensor) -> torch.Tensor:
+        """(2, K) logits of both bones at K pixels -> the sum of what is missing."""
+        return (self.confidence - logits.sigmoid().amin(0)).relu().sum()
 
 
 def shared_pixels(labels: torch.Tensor, one: int, other: int) -> Pixels:
@@ -86,9 +90,9 @@ def shared_pixels(labels: torch.Tensor, one: int, other: int) -> Pixels:
     return (first & second)[:, 0].nonzero(as_tuple=True)
 
 
-def gather(logits: torch.Tensor, met: Met) -> torch.Tensor:
+def gather(logits: torch.Tensor, pair: Pair) -> torch.Tensor:
     """The logits of a pair at its pixels, (2, K), in the type that they are computed in."""
-    one, other, (images, rows, columns) = met
+    one, other, (images, rows, columns) = pair
     return torch.stack([widen(logits[images, c, rows, columns]) for c in (one, other)]).detach()
 
 

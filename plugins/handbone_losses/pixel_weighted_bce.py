@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from handbone_losses.chunks import ClassLoss
+from handbone_cli import rank_count, sum_over_ranks
+from handbone_losses.chunks import ClassLoss, unpack_part
 from handbone_losses.distances import NearBorder, near_borders
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from handbone_cli import LossContext
     from handbone_losses.options import PixelWeightedBCEOptions
+
+    Known = tuple[torch.Tensor, list[NearBorder]]
 
 REACH = 4  # SDs: beyond, the border's weight is under a thousandth and taken as 0
 
@@ -39,29 +42,43 @@ class PixelWeightedBCELoss(ClassLoss):
         super().__init__()
         self.border, self.sigma, self.most = border, sigma, most
 
-    def prepare(self, labels: torch.Tensor, classes: int) -> list[list[NearBorder]]:
-        """The distances in the boxes of each class."""
-        return near_borders(labels, classes, ceil(REACH * self.sigma))
+    @property
+    def over_batch(self) -> bool:
+        """Shares and means are of all processes' parts of the batch."""
+        return True
+
+    def prepare(self, labels: torch.Tensor, classes: int) -> list[Known]:
+        """The share of each class in the batch, and the distances in its boxes."""
+        near = near_borders(labels, classes, ceil(REACH * self.sigma))
+        shares = torch.stack(
+            [unpack_part(labels, slice(c, c + 1), torch.float32).mean() for c in range(classes)]
+        )
+        shares = sum_over_ranks(shares) / rank_count()
+        return list(zip(shares, near, strict=True))
 
     def measure(
         self,
         logits: torch.Tensor,
         targets: torch.Tensor,
-        known: Sequence[Sequence[NearBorder]],
+        known: Sequence[Known],
     ) -> torch.Tensor:
-        """The weighted mean of each class: (k,)."""
+        """Cross-entropy times weight, and the weights, each summed: (k, 2)."""
         weights = self.weights(targets, known)
         each = functional.binary_cross_entropy_with_logits(
             logits, targets, weights, reduction="none"
         )
-        return each.sum((0, 2, 3)) / weights.sum((0, 2, 3))
+        return torch.stack([each.sum((0, 2, 3)), weights.sum((0, 2, 3))], dim=1)
 
-    def weights(self, targets: torch.Tensor, known: Sequence[Sequence[NearBorder]]) -> torch.Tensor:
-        """(N, k, h, w) 0 or 1 and the classes' distances -> what each pixel weighs."""
-        share = targets.mean((0, 2, 3), keepdim=True)
+    def value(self, figures: torch.Tensor) -> torch.Tensor:
+        """(C, 2) sums -> the mean over classes of the weighted means."""
+        return (figures[:, 0] / figures[:, 1]).mean()
+
+    def weights(self, targets: torch.Tensor, known: Sequence[Known]) -> torch.Tensor:
+        """(N, k, h, w) 0 or 1 and what is known of the classes -> what each pixel weighs."""
+        share = torch.stack([share for share, _ in known])[None, :, None, None].to(targets)
         bone = (0.5 / share).clamp(max=self.most)  # infinite for an absent one, which has no pixel
         weights = torch.where(targets > 0, bone, 0.5 / (1 - share))
-        for index, bones in enumerate(known):
+        for index, (_, bones) in enumerate(known):
             for near in bones:
                 y0, y1, x0, x1 = near.box
                 # Border pixels of both sides are half a pixel from the border between them.

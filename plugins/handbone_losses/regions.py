@@ -27,6 +27,11 @@ class RegionLoss(ClassLoss):
         self.axes = (0, 2, 3) if batch else (2, 3)
         self.smooth = smooth
 
+    @property
+    def over_batch(self) -> bool:
+        """Sums over the batch are of all processes' parts of it."""
+        return len(self.axes) == 3
+
     def measure(
         self, logits: torch.Tensor, targets: torch.Tensor, known: Sequence[Any]
     ) -> torch.Tensor:

@@ -112,11 +112,15 @@ def build_loader(
     import os
 
     from handbone_cli.host.interfaces import LoaderContext
+    from handbone_cli.ranks import rank, rank_count
 
     workers = recipe.data.workers
     if workers < 0:
-        workers = min(8, os.cpu_count() or 1) if device == "cuda" else 0
-    context = LoaderContext(source, batch_size, workers, recipe.seed, device, note)
+        cores = (os.cpu_count() or 1) // rank_count()
+        workers = max(1, min(8, cores)) if device == "cuda" else 0
+    context = LoaderContext(
+        source, batch_size, workers, recipe.seed, device, note, rank(), rank_count()
+    )
 
     def build(name: str) -> Loader:
         loader: Loader = registry.build("loaders", name, {}, context)

@@ -47,6 +47,7 @@ def describe(
     import torch
 
     from handbone_cli import __version__
+    from handbone_cli.ranks import rank_count
     from handbone_cli.recipe.load import to_table
 
     began = {} if initial_weights is None else {"initial_weights": initial_weights}
@@ -60,6 +61,7 @@ def describe(
             "torch": torch.__version__,
             "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
             "threads": torch.get_num_threads(),
+            "devices": rank_count(),
         },
     }
 
@@ -111,19 +113,31 @@ def wire(
     import torch
 
     from handbone_cli.commands.wiring.loading import build_loader
+    from handbone_cli.errors import HandboneError
     from handbone_cli.host.interfaces import TrackerContext
     from handbone_cli.networks.build import choose_device, choose_precision
+    from handbone_cli.networks.collectives import start_alike, synchronise_batchnorm
+    from handbone_cli.networks.sharding import shard_model
+    from handbone_cli.ranks import is_main, rank_count
     from handbone_cli.training.loop import Training
     from handbone_cli.training.trackers import Trackers
 
     device, model = choose_device(), learner.model
     model.to(device)
+    start_alike(model)
+    if recipe.train.sync_batchnorm:
+        model = synchronise_batchnorm(model, device)
+    precision = choose_precision(recipe.train.precision, device)
+    if recipe.train.shard and rank_count() > 1:
+        if precision is torch.float16:
+            raise HandboneError("train.shard: this GPU has no bf16; set train.precision = 'fp32'.")
+        model = shard_model(model)
     if recipe.train.channels_last:
         model.to(memory_format=torch.channels_last)
     ema = average_of(model, recipe.train.ema)
     context = TrackerContext(run.path, recipe.name, header["recipe"])
-    trackers = [registry.build("trackers", name, {}, context) for name in recipe.tracking.trackers]
-    precision = choose_precision(recipe.train.precision, device)
+    names = recipe.tracking.trackers if is_main() else ()
+    trackers = [registry.build("trackers", name, {}, context) for name in names]
     return Training(
         recipe=recipe,
         model=model,
@@ -195,13 +209,16 @@ def validation_of(
 ) -> Any:
     """A function that scores the people left out, as `hb predict` will: windows, no TTA."""
     from handbone_cli.commands.wiring.prediction import build_predictor, for_network
+    from handbone_cli.ranks import share
     from handbone_cli.training.validation import validate
 
     predictor = build_predictor(model, recipe, registry, data.dataset.class_names, tta=())
+    # A model that is spread over the processes predicts where all of them do, the same.
+    samples = data.validation if recipe.train.shard else share(data.validation)
 
     def scores() -> Iterator[Scored]:
         return validate(
-            data.validation,
+            samples,
             lambda sample: predictor.predict_prepared(for_network(data.images.image(sample))),
         )
 

@@ -123,6 +123,23 @@ def resumes(tried: TriedLoader) -> None:
     require(_same(whole, list(loader.epoch(0))), "after an epoch that was left, batches differ")
 
 
+def shares(tried: TriedLoader) -> None:
+    """The parts that two processes load, put together, are the batches of one."""
+    whole = list(tried.over(draw_source()).epoch(0))
+    halves = [list(tried.over(draw_source(), rank=rank, ranks=2).epoch(0)) for rank in range(2)]
+    for part in (batch for half in halves for batch in half):
+        require(
+            len(part[0]) == BATCH // 2,
+            f"of 2 processes each is to give {BATCH // 2} of the {BATCH} patches of a batch, one "
+            f"gave {len(part[0])}; pick them with context.share(places)",
+        )
+    joined = [
+        (torch.cat([one[0], other[0]]), torch.cat([one[1], other[1]]))
+        for one, other in zip(*halves, strict=True)
+    ]
+    require(_same(whole, joined), "what two processes load, put together, is not what one loads")
+
+
 def remainder(tried: TriedLoader) -> None:
     """No patch comes twice where batches do not fit; fewer patches than a batch are one batch."""
     for size in (5, 50):
@@ -180,7 +197,7 @@ def gpu(tried: TriedLoader) -> None:
     require(sorted(set(found)) == list(range(2 * IMAGES)), f"it had the patches {sorted(found)}")
 
 
-CHECKS = (shapes, patches, epochs, repeats, resumes, remainder, faults, errors, gpu)
+CHECKS = (shapes, patches, epochs, repeats, resumes, shares, remainder, faults, errors, gpu)
 
 
 def prepare(trial: Trial) -> TriedLoader:

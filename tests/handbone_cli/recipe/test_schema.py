@@ -155,3 +155,21 @@ def test_every_key_of_optimizer_and_scheduler_is_described():
     for name in ("Optimizer", "Scheduler"):
         keys = definitions[name]["properties"].items()
         assert [key for key, it in keys if "description" not in it] == []
+
+
+@pytest.mark.parametrize(
+    ("train", "optimizer", "words"),
+    [
+        ({"ema": 0.9}, "adamw", "train.shard = true keeps no average; leave train.ema at 0"),
+        ({"compile": True}, "adamw", "train.shard = true is not compiled"),
+        ({"precision": "fp16"}, "adamw", "train.shard = true wants train.precision bf16 or fp32"),
+        ({}, "lion", "train.shard = true wants optimizer.name adamw or adam or sgd"),
+    ],
+)
+def test_what_does_not_go_with_shards(train, optimizer, words):
+    table = {"name": "r", "model": {"name": "m"}, "loss": {"name": "l"}}
+    with pytest.raises(ValidationError, match=words):
+        Recipe.model_validate(
+            {**table, "optimizer": {"name": optimizer}, "train": {"shard": True, **train}}
+        )
+    Recipe.model_validate({**table, "optimizer": {"name": optimizer}, "train": train})

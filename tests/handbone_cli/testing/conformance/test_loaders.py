@@ -30,12 +30,16 @@ class Plain:
         order, source = self.order(number), self.context.source
         for batch in range(start, len(self)):
             known = set(source.faults)
-            places = order[batch * self.size : (batch + 1) * self.size]
+            whole = order[batch * self.size : (batch + 1) * self.size]
+            places = self.share(whole)
             patches = [self.draw(number, place) for place in places]
             self.tell(source.faults.keys() - known)
             images = np.stack([patch.image for patch in patches])
             labels = np.stack([patch.labels for patch in patches])
             yield self.finish(torch.from_numpy(images), torch.from_numpy(labels))
+
+    def share(self, whole):
+        return self.context.share(whole)
 
     def tell(self, new):
         for image_id in new:
@@ -143,6 +147,11 @@ class Forgetting(Plain):
         return loaders.draw_source(bad=(2,)).patch(number, place)
 
 
+class Greedy(Plain):
+    def share(self, whole):
+        return whole
+
+
 class Wrapping(Plain):
     def draw(self, number, place):
         try:
@@ -177,6 +186,7 @@ class Swallowing(Plain):
         (Silent, "context.note is to hear of image2 once, in one line; got"),
         (Talking, "context.note is to hear of image2 once"),
         (Forgetting, "source.quarantine was not told of image2|labels came that are of no patch"),
+        (Greedy, "of 2 processes each is to give 2 of the 4 patches of a batch, one gave 4"),
         (Wrapping, "0 workers: the source's .* came as: in worker 0: no image is left"),
         (Swallowing, "no image can be read and nobody says so"),
     ],

@@ -1,0 +1,171 @@
+"""One run in several processes of this machine: started, watched, ended together, explained."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from handbone_cli.errors import HandboneError
+from handbone_cli.ranks import INTERRUPTED, LAUNCHED, LOST, is_launched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+POLL = 0.1
+GRACE = 30.0
+"""Seconds for the others to notice that one is gone and to save the run; then they are ended."""
+SENTENCE = "hb: "
+"""How a line begins that explains why a process ends."""
+
+
+class Companion:
+    """One process of a run: what it says goes on, the sentence it ends with is kept."""
+
+    def __init__(self, number: int, words: Sequence[str], environment: dict[str, str]) -> None:
+        """Start `hb WORDS` as process `number`; the first one speaks for itself."""
+        self.number = number
+        self.sentence = ""
+        self._process = subprocess.Popen(  # noqa: S603  our own argv
+            [sys.executable, "-m", "handbone_cli", *words],
+            stdin=subprocess.PIPE,  # closed when we die, see follow_parent
+            stdout=subprocess.DEVNULL if number else None,
+            stderr=subprocess.PIPE if number else None,
+            start_new_session=True,  # Ctrl-C reaches it through us, once
+            env=environment,
+            text=True,
+        )
+        self._ear = threading.Thread(target=self._listen, daemon=True)
+        self._ear.start()
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        return self._process.poll()
+
+    def send(self, number: int) -> None:
+        """Send it a signal, if it is still there."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    def why(self) -> str:
+        """Why it ended, in words."""
+        self._ear.join(timeout=1.0)
+        code, who = self.code or 0, f"the process of device {self.number}"
+        if code < 0:
+            name = signal.Signals(-code).name
+            memory = ", most often for want of RAM" if name == "SIGKILL" else ""
+            return f"{who} was killed by {name}{memory}"
+        if self.sentence:
+            return f"{who} ended: {self.sentence.rstrip('.')}"
+        return f"{who} ended with exit code {code}"
+
+    def _listen(self) -> None:
+        for line in self._process.stderr or ():
+            if line.startswith(SENTENCE):
+                self.sentence = line[len(SENTENCE) :].strip()
+            else:
+                sys.stderr.write(f"device {self.number}: {line}")
+
+
+def launch(devices: int, words: Sequence[str], last: Path) -> int:
+    """Run `hb WORDS` as so many processes of one run and wait for all; gives their exit code.
+
+    Args:
+        devices: processes; each takes a GPU where there are any.
+        words: the command line after `hb`, the same for all.
+        last: where the run's resumable state is.
+
+    Raises:
+        HandboneError: another than the first, which speaks for itself, ended before its time; all
+            have been ended.
+    """
+    port = free_port()
+    companions: list[Companion] = []
+    with _signals_to(companions):
+        for number in range(devices):
+            environment = environment_of(number, devices, port)
+            companions.append(Companion(number, words, environment))
+        culprit = wait_for(companions)
+    first = companions[0].code or 0
+    if first > 0 and first not in {INTERRUPTED, LOST}:  # it has said why
+        return first
+    if culprit is not None:
+        way = f"hb train --resume {last.parent} --devices {devices}"
+        rest = f"go on with `{way}`" if last.exists() else "nothing was saved yet, start again"
+        raise HandboneError(f"{last.parent}: {culprit.why()}; {rest}.")
+    return INTERRUPTED if any(each.code == INTERRUPTED for each in companions) else 0
+
+
+def wait_for(companions: Sequence[Companion], grace: float = GRACE) -> Companion | None:
+    """Wait until all have ended; gives the one whose end was the cause of the others', if any."""
+    culprit: Companion | None = None
+    patience = 0.0
+    while any(each.code is None for each in companions):
+        ended = [each for each in companions if each.code not in {None, 0, INTERRUPTED, LOST}]
+        if culprit is None and ended:
+            culprit = ended[0]
+        if culprit is not None or any(each.code == LOST for each in companions):
+            patience += POLL
+            if patience > grace:
+                number = signal.SIGKILL if patience > 2 * grace else signal.SIGTERM
+                for each in companions:
+                    each.send(number)
+        time.sleep(POLL)
+    failed = [each for each in companions if each.code not in {0, INTERRUPTED}]
+    first = next((each for each in failed if each.code != LOST), None)
+    return culprit or first or (failed[0] if failed else None)
+
+
+def environment_of(number: int, devices: int, port: int) -> dict[str, str]:
+    """What torchrun would tell process `number`, and how many threads are its share."""
+    cores = str(max(1, (os.cpu_count() or 1) // devices))
+    ours = {
+        "RANK": str(number), "LOCAL_RANK": str(number),
+        "WORLD_SIZE": str(devices), "LOCAL_WORLD_SIZE": str(devices),
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), LAUNCHED: "1",
+    }  # fmt: skip
+    return {"OMP_NUM_THREADS": cores, **os.environ, **ours}
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def follow_parent() -> None:
+    """Stop, as by Ctrl-C, when the process that launched this one is gone."""
+    if not is_launched():
+        return
+
+    def wait() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdin.read()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _signals_to(companions: Sequence[Companion]) -> Iterator[None]:
+    """Pass on what asks us to stop; each asks for itself, a second time for good."""
+
+    def pass_on(_number: int, _frame: object) -> None:
+        for each in companions:
+            each.send(signal.SIGINT)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
