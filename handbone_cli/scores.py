@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from handbone_cli.masks import EMPTY, union_box
+from handbone_cli.masks import EMPTY, clip_box, union_box
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from handbone_cli.masks import PackedMask
@@ -28,8 +30,7 @@ def overlap_counts(predicted: PackedMask, truth: PackedMask) -> NDArray[np.int64
     Raises:
         ValueError: the masks differ in size or number of classes.
     """
-    if predicted.size != truth.size or predicted.classes != truth.classes:
-        raise ValueError(f"masks differ: {predicted.size} and {truth.size} pixels")
+    _refuse_others(predicted, truth)
     counts = np.zeros((truth.classes, 3), np.int64)
     pairs = zip(predicted.boxes(), truth.boxes(), strict=True)
     for index, both in enumerate(pairs):
@@ -40,10 +41,43 @@ def overlap_counts(predicted: PackedMask, truth: PackedMask) -> NDArray[np.int64
     return counts
 
 
+def pair_counts(
+    predicted: PackedMask, truth: PackedMask, pairs: Sequence[tuple[int, int]]
+) -> NDArray[np.int64]:
+    """Pixels that the two classes of a pair share, counted as `overlap_counts` does: (P, 3) int64.
+
+    `dice` of them says how well an overlap was found, whatever the rest of the two bones is like.
+
+    Raises:
+        ValueError: the masks differ in size or number of classes.
+    """
+    _refuse_others(predicted, truth)
+    counts = np.zeros((len(pairs), 3), np.int64)
+    ours, theirs = predicted.boxes(), truth.boxes()
+    for place, (a, b) in enumerate(pairs):
+        box = union_box((clip_box(ours[a], ours[b]), clip_box(theirs[a], theirs[b])))
+        if box != EMPTY:
+            p = predicted.crop(a, box) & predicted.crop(b, box)
+            t = truth.crop(a, box) & truth.crop(b, box)
+            counts[place] = np.count_nonzero(p & t), np.count_nonzero(p), np.count_nonzero(t)
+    return counts
+
+
+def _refuse_others(predicted: PackedMask, truth: PackedMask) -> None:
+    if predicted.size != truth.size or predicted.classes != truth.classes:
+        raise ValueError(f"masks differ: {predicted.size} and {truth.size} pixels")
+
+
 def dice_per_class(predicted: PackedMask, truth: PackedMask) -> NDArray[np.float64]:
     """Hard Dice of every class of one image: (C,)."""
-    counts = overlap_counts(predicted, truth)
-    return dice(counts[:, 0], counts[:, 1], counts[:, 2])
+    return dice(*overlap_counts(predicted, truth).T)
+
+
+def dice_per_pair(
+    predicted: PackedMask, truth: PackedMask, pairs: Sequence[tuple[int, int]]
+) -> NDArray[np.float64]:
+    """Hard Dice of what the two classes of every pair share in one image: (P,)."""
+    return dice(*pair_counts(predicted, truth, pairs).T)
 
 
 def clustered_error(values: NDArray[np.float64], groups: list[str]) -> float:

@@ -25,6 +25,9 @@ def evaluate(
 ) -> None:
     """Score MASKS, a store, a decision (.toml) or a submission (.csv): hard Dice per bone.
 
+    Beside all bones, where these labels have them: the quarter of them that is smallest, and what
+    two bones share that overlap by a tenth (mean IoU) or more.
+
     \b
     hb evaluate stores/first_val
     hb evaluate ensemble.toml --on stores/a_test --on stores/b_test
@@ -75,7 +78,24 @@ def show(result: Evaluation, name: str) -> None:
     show_table(("bone", "mean Dice", "lowest"), rows, title=name)
     if not result.dice.any():
         click.echo("no bone of any image overlaps its label: none is worse than another")
+    show_groups(result)
     error = result.standard_error
     people = len(set(result.persons))
     spread = f" +- {error:.4f} (standard error over {people} people)" if people > 1 else ""
     click.echo(f"mean Dice {result.mean:.4f}{spread}, {len(result.image_ids)} images")
+
+
+def show_groups(result: Evaluation) -> None:
+    """The overlaps, worst first, and the small bones; nothing of a group that is not there."""
+    from handbone_cli.terminal.tables import show_table
+
+    groups, names = result.groups, result.class_names
+    if groups.pairs:
+        both = [f"{result.per_class[list(pair)].mean():.4f}" for pair in groups.pairs]
+        shared = [f"{dice:.4f}" for dice in result.per_overlap]
+        rows = list(zip(groups.pair_names(names), shared, both, strict=True))
+        order = result.per_overlap.argsort(kind="stable")
+        show_table(("overlap", "its Dice", "both bones"), [rows[place] for place in order])
+    if groups.small:
+        small = result.per_class[list(groups.small)].mean()
+        click.echo(f"small bones {small:.4f} ({', '.join(groups.small_names(names))})")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -77,6 +78,7 @@ def show(run: Path, as_json: bool) -> None:
         ("state", state.state),
         ("epoch", f"{state.epoch} of {state.epochs}"),
         ("best mean Dice", dice),
+        *group_rows(facts, metrics(directory), state.best_epoch),
         ("recipe", recipe.get("name", "?")),
         ("model", recipe.get("model", {}).get("name", "?")),
         ("data", recipe.get("data", {}).get("root", recipe.get("data", {}).get("dataset", "?"))),
@@ -89,6 +91,21 @@ def show(run: Path, as_json: bool) -> None:
     show_table(("what", "value"), rows)
     if state.said:
         click.echo(state.said)
+
+
+def group_rows(
+    facts: dict[str, Any], epochs: list[dict[str, Any]], best_epoch: int
+) -> list[tuple[str, str]]:
+    """What the best epoch scored on small bones and on overlaps, where the data has such."""
+    none: dict[str, Any] = {}
+    best = next((line for line in reversed(epochs) if line.get("epoch") == best_epoch), none)
+    rows = [
+        (f"overlap {pair}", f"{dice:.4f}") for pair, dice in best.get("overlap_pairs", {}).items()
+    ]
+    if "small_bones" in best:
+        names = ", ".join(facts.get("small_bone_names", []))
+        rows.insert(0, ("small bones", f"{best['small_bones']:.4f} ({names})"))
+    return rows
 
 
 @runs.command()

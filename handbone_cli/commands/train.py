@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -203,6 +204,7 @@ def _execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: b
     from handbone_cli.errors import HandboneError, InterruptedRunError
     from handbone_cli.files import read_bytes, write_bytes
     from handbone_cli.networks.build import choose_device
+    from handbone_cli.networks.memory_in_use import memory_in_use
     from handbone_cli.ranks import is_main
     from handbone_cli.runs.process import describe_process
     from handbone_cli.terminal.progress import say
@@ -229,10 +231,13 @@ def _execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: b
     )
     before = read_bytes(run.facts_file)
     run.update_facts(status="running", process=describe_process(), said="")
-    table = TrainingTable(recipe.name, data.dataset.class_names, recipe.train.epochs)
+    memory = functools.partial(memory_in_use, choose_device())
+    table = TrainingTable(recipe.name, data.dataset.class_names, recipe.train.epochs, memory)
     try:
         with table as observer:
             job = wire(recipe, data, learner, run, registry, header, observer)
+            if job.groups.small:
+                run.update_facts(small_bone_names=job.groups.small_names(data.dataset.class_names))
             try:
                 final = run_loop(job, resume=resume)
             finally:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from handbone_cli.bone_groups import Census
 from handbone_cli.masks import EMPTY, PackedMask, clip_box
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from handbone_cli.bone_groups import BoneGroups
     from handbone_cli.data.prepared import PreparedImages
     from handbone_cli.host.interfaces import Sample
 
@@ -31,6 +33,16 @@ def class_overlaps(
         mask = PackedMask.from_labels(images.labels(sample), size, classes)
         total += shared_areas(mask) / (size[0] * size[1])
     return total / max(len(samples), 1)
+
+
+def bone_groups(samples: Sequence[Sample], images: PreparedImages, classes: int) -> BoneGroups:
+    """The small classes and the overlapping pairs of labelled images, as decoded."""
+    census = Census(classes)
+    for sample in samples:
+        size = images.frame(sample).size
+        mask = PackedMask.from_labels(images.labels(sample), size, classes)
+        census.add(mask.areas(), shared_areas(mask), size[0] * size[1])
+    return census.groups()
 
 
 def shared_areas(mask: PackedMask) -> NDArray[np.int64]:

@@ -260,6 +260,9 @@ class Train(Section):
         0.0, ge=0, lt=1, description="decay of the weights' moving average, used instead; 0: off"
     )
     early_stopping: int = Field(5, ge=0, description="validations without gain; 0: never stop")
+    min_delta: float = Field(
+        0.0, ge=0, lt=1, description="Dice to exceed the last such gain by, to be a gain there"
+    )
     val_every: Positive = Field(1, description="epochs between validations")
     save_minutes: float = Field(
         10.0, ge=0, description="between resumable states within an epoch; 0: at its end alone"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from handbone_cli.bone_groups import NO_GROUPS, BoneGroups, Census
 from handbone_cli.errors import HandboneError
 from handbone_cli.files import write_text
-from handbone_cli.scores import clustered_error, dice_per_class
+from handbone_cli.scores import clustered_error, dice, overlap_counts, pair_counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,12 +29,23 @@ COLUMNS = ("image_id", "person", "mean")
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Dice (N, C) of N images and C classes, with the images' people."""
+    """Scores of N images.
+
+    Attributes:
+        image_ids: N names.
+        persons: whose they are.
+        class_names: C names.
+        dice: (N, C) of every class.
+        groups: the small bones and P overlapping pairs in the labels of these images.
+        overlap_dice: (N, P) of what the two bones of every pair share.
+    """
 
     image_ids: Sequence[str]
     persons: Sequence[str]
     class_names: Sequence[str]
     dice: NDArray[np.float64]
+    groups: BoneGroups = NO_GROUPS
+    overlap_dice: NDArray[np.float64] = field(default_factory=lambda: np.zeros((1, 0)))
 
     @property
     def mean(self) -> float:
@@ -56,9 +68,14 @@ class Evaluation:
         place = int(self.per_class.argmin())
         return self.class_names[place], float(self.per_class[place])
 
+    @property
+    def per_overlap(self) -> NDArray[np.float64]:
+        """Mean Dice of what the two bones of every pair share (P,)."""
+        return np.asarray(self.overlap_dice.mean(axis=0))
+
     def summary(self) -> dict[str, object]:
         """A JSON-able summary."""
-        error = self.standard_error
+        error, small = self.standard_error, self.groups.small_names(self.class_names)
         return {
             "mean_dice": self.mean,
             "standard_error": None if np.isnan(error) else error,
@@ -66,6 +83,8 @@ class Evaluation:
             "people": len(set(self.persons)),
             "per_class": dict(zip(self.class_names, self.per_class.tolist(), strict=True)),
             "per_image": dict(zip(self.image_ids, self.dice.mean(axis=1).tolist(), strict=True)),
+            **self.groups.figures(self.class_names, self.per_class, self.per_overlap),
+            **({"small_bone_names": small} if small else {}),
         }
 
     def write_csv(self, path: Path) -> None:
@@ -73,8 +92,8 @@ class Evaluation:
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow([*COLUMNS, *self.class_names])
-        for name, person, dice in zip(self.image_ids, self.persons, self.dice, strict=True):
-            rows.writerow([name, person, f"{dice.mean():.6f}", *(f"{d:.6f}" for d in dice)])
+        for name, person, row in zip(self.image_ids, self.persons, self.dice, strict=True):
+            rows.writerow([name, person, f"{row.mean():.6f}", *(f"{each:.6f}" for each in row)])
         write_text(path, text.getvalue())
 
 
@@ -96,7 +115,10 @@ def evaluate(
         raise HandboneError(
             f"none of the {len(masks.image_ids)} images has labels; name the labels with --labels."
         )
-    scores = []
+    classes = len(masks.class_names)
+    above_diagonal = np.triu_indices(classes, 1)
+    pairs = list(zip(*(side.tolist() for side in above_diagonal), strict=True))
+    census, scores, overlap_scores = Census(classes), [], []
     for done, image_id in enumerate(image_ids, start=1):
         mask = masks.mask(image_id)
         truth = labels.mask(image_id, mask.size)
@@ -104,7 +126,20 @@ def evaluate(
             raise HandboneError(
                 f"{image_id}: the masks are {mask.size}, the labels {truth.size} px."
             )
-        scores.append(dice_per_class(mask, truth))
+        counts, counts_shared = overlap_counts(mask, truth), pair_counts(mask, truth, pairs)
+        shared = np.zeros((classes, classes), np.int64)
+        shared[above_diagonal] = counts_shared[:, 2]
+        census.add(counts[:, 2], shared, mask.size[0] * mask.size[1])
+        scores.append(dice(*counts.T))
+        overlap_scores.append(dice(*counts_shared.T))
         report(done, len(image_ids))
-    persons = [masks.person(name) for name in image_ids]
-    return Evaluation(image_ids, persons, list(masks.class_names), np.array(scores))
+    groups = census.groups()  # known at the end alone, so every pair was counted
+    chosen = [pairs.index(pair) for pair in groups.pairs]
+    return Evaluation(
+        image_ids,
+        [masks.person(name) for name in image_ids],
+        list(masks.class_names),
+        np.array(scores),
+        groups,
+        np.array(overlap_scores)[:, chosen],
+    )

@@ -47,7 +47,7 @@ class Position:
         step: steps of it that are done.
         best_dice: the best mean Dice so far; below 0 before the first validation.
         best_epoch: when that was, counted from 1 as people do.
-        stale: validations since.
+        stale: validations since the last gain that early stopping counts.
         history: mean Dice of every validation.
         loss_sum: of the losses in the epoch under way.
         loss_steps: how many steps that sum is of.

@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-import numpy as np
 import torch
 
+from handbone_cli.bone_groups import NO_GROUPS, BoneGroups
 from handbone_cli.errors import InterruptedRunError, LostRankError
 from handbone_cli.networks.collectives import any_rank, gather
 from handbone_cli.networks.recompute import recompute_activations
@@ -27,11 +27,14 @@ from handbone_cli.training.feed import Feed
 from handbone_cli.training.optimizer import build_optimizer
 from handbone_cli.training.schedule import learning_rate, refuse_schedule
 from handbone_cli.training.step import OutOfMemoryError, Stepper
+from handbone_cli.training.validation import Validation, count_stale
+from handbone_cli.training.waiting import Waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
     from timm.utils import ModelEmaV3
 
@@ -48,11 +51,17 @@ class Observer(Protocol):
     def step(self, position: Position, steps: int, loss: float, images: int) -> None:
         """After every step."""
 
+    def waited(self, share: float) -> None:
+        """After every step: the share of the last steps' time in which batches were waited for."""
+
     def validating(self, done: int) -> None:
         """After every validation image."""
 
     def epoch(self, values: dict[str, Any], dice: NDArray[np.float64] | None) -> None:
-        """After every epoch; `dice` (C,) where there was a validation."""
+        """After every epoch; `dice` (C,) where there was a validation.
+
+        `values` are what trackers are told, the scores of small bones and overlaps among them.
+        """
 
     def note(self, line: str) -> None:
         """Something that a person should know but that does not stop the run."""
@@ -78,6 +87,7 @@ class Training:
         header: what checkpoints say of themselves (recipe, class names, versions).
         observer: watches.
         trackers: are told every epoch's figures; one that fails is dropped.
+        groups: the bones that validation scores beside all.
     """
 
     recipe: Recipe
@@ -93,6 +103,7 @@ class Training:
     header: dict[str, Any]
     observer: Observer
     trackers: Trackers
+    groups: BoneGroups = NO_GROUPS
 
     @property
     def judged(self) -> Segmenter:
@@ -134,13 +145,14 @@ def train(job: Training, *, resume: bool = False) -> Position:
     at = restore_state(job.last, state, job.header, job.observer.note) if resume else Position()
     feed = Feed.of(job.load, at, recipe.train.batch_size, recipe.train.accumulate)
     stepper, steps = job.stepper(state), len(feed)
+    waits = Waits(job.observer, recipe.data)
     saved = time.monotonic()
     with _interruptible() as interrupted, _kept_when_left_alone(job, state, at):
         while at.epoch < recipe.train.epochs and not _stale(at, recipe):
             started = time.perf_counter()
             model.train()
             while True:  # once, and once more each time that batches shrink
-                for batches in feed.epoch(at.epoch, at.step):
+                for batches in waits.watch(feed.epoch(at.epoch, at.step)):
                     done = at.epoch * steps + at.step
                     rate = learning_rate(recipe, done, steps, at.history)
                     try:
@@ -162,12 +174,12 @@ def train(job: Training, *, resume: bool = False) -> Position:
                         saved = time.monotonic()
                 else:
                     break
-            dice = _validate(job, at, interrupted, state)
+            validation = _validate(job, at, interrupted, state)
             mean_loss = at.mean_loss
             at.end_epoch()
             save_state(job.last, state, at, job.header, recipe.train.keep)
             saved = time.monotonic()
-            _report(job, at, mean_loss, dice, time.perf_counter() - started)
+            _report(job, at, mean_loss, validation, time.perf_counter() - started)
             (leave,) = any_rank(interrupted.is_set() and at.epoch < recipe.train.epochs)
             if leave:
                 _leave(job)
@@ -181,31 +193,31 @@ def _validate(
     at: Position,
     interrupted: threading.Event,
     state: State,
-) -> NDArray[np.float64] | None:
-    """Mean Dice per class (C,) if this epoch has a validation; keeps the best weights."""
-    number, every = at.epoch + 1, job.recipe.train.val_every
-    due = number % every == 0 or number == job.recipe.train.epochs
+) -> Validation | None:
+    """The scores if this epoch has a validation; keeps the best weights."""
+    number, keys = at.epoch + 1, job.recipe.train
+    due = number % keys.val_every == 0 or number == keys.epochs
     if job.validate is None or not due:
         return None
     job.judged.eval()
-    scores: list[NDArray[np.float64]] = []
+    scores: list[Scored] = []
     # Processes that each have a part of the model walk through the same images together.
     together = job.recipe.train.shard
     for scored in job.validate():
-        scores.append(scored.dice)
+        scores.append(scored)
         job.observer.validating(len(scores) * (1 if together else rank_count()))
         if any_rank(interrupted.is_set())[0] if together else interrupted.is_set():
             break
     (leave,) = any_rank(interrupted.is_set())
     if leave:
         _save_and_leave(job, state, at)
-    dice = np.mean(scores if together else gather(scores), axis=0)
-    at.history.append(float(dice.mean()))
-    at.stale += 1
+    validation = Validation.of(scores if together else gather(scores), job.groups)
+    at.history.append(validation.mean_dice)
+    at.stale = count_stale(at.history, keys.min_delta)
     if at.history[-1] > at.best_dice:
-        at.best_dice, at.best_epoch, at.stale = at.history[-1], number, 0
+        at.best_dice, at.best_epoch = at.history[-1], number
         save_weights(job.best, job.judged, {**job.header, "epoch": number, "dice": at.best_dice})
-    return np.asarray(dice)
+    return validation
 
 
 def _stale(at: Position, recipe: Recipe) -> bool:
@@ -213,19 +225,17 @@ def _stale(at: Position, recipe: Recipe) -> bool:
 
 
 def _report(
-    job: Training, at: Position, loss: float | None, dice: NDArray[np.float64] | None, took: float
+    job: Training, at: Position, loss: float | None, validation: Validation | None, took: float
 ) -> None:
     values: dict[str, Any] = {
         "epoch": at.epoch,
         "loss": loss,
         "seconds": round(took, 2),
     }
-    if dice is not None:
-        names = job.header["class_names"]
-        values["mean_dice"] = float(dice.mean())
-        values["dice"] = {n: round(float(d), 5) for n, d in zip(names, dice, strict=True)}
+    if validation is not None:
+        values |= validation.figures(job.header["class_names"])
     job.trackers.log("epoch", values)
-    job.observer.epoch(values, dice)
+    job.observer.epoch(values, None if validation is None else validation.dice)
 
 
 def _save_and_leave(job: Training, state: State, at: Position) -> None:

@@ -95,8 +95,8 @@ class Stepper:
             if self.tied:
                 raise HandboneError(
                     "out of memory, and with train.shard or train.sync_batchnorm the devices "
-                    "cannot go on with smaller batches by themselves; lower train.batch_size and raise "
-                    "train.accumulate."
+                    "cannot go on with smaller batches by themselves; lower train.batch_size and "
+                    "raise train.accumulate."
                 ) from error
             tell_out_of_memory()
             raise OutOfMemoryError from error

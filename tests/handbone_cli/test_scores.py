@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from handbone_cli.masks import PackedMask
-from handbone_cli.scores import clustered_error, dice, dice_per_class, overlap_counts
+from handbone_cli.scores import (
+    clustered_error,
+    dice,
+    dice_per_class,
+    dice_per_pair,
+    overlap_counts,
+    pair_counts,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +59,31 @@ def test_clustered_error_does_not_depend_on_the_order():
 @pytest.mark.parametrize(("values", "groups"), [([], []), ([1.0, 2.0], ["a", "a"])])
 def test_one_group_has_no_error(values, groups):
     assert math.isnan(clustered_error(np.array(values), groups))
+
+
+def test_what_two_classes_share_is_scored_as_a_mask_of_its_own():
+    rng = np.random.default_rng(4)
+    predicted, truth = rng.random((2, 4, 9, 11)) < 0.5
+    truth[3], predicted[3, :, :6] = False, False
+    pairs = [(0, 1), (2, 0), (1, 3), (3, 3)]
+    ours, theirs = (
+        PackedMask.from_dense(np.array([dense[a] & dense[b] for a, b in pairs]))
+        for dense in (predicted, truth)
+    )
+    masks = PackedMask.from_dense(predicted), PackedMask.from_dense(truth)
+    assert np.array_equal(pair_counts(*masks, pairs), overlap_counts(ours, theirs))
+    assert np.array_equal(dice_per_pair(*masks, pairs), dice_per_class(ours, theirs))
+    assert dice_per_pair(*masks, []).shape == (0,)
+
+
+def test_an_overlap_that_is_nowhere_scores_one_and_a_false_one_none():
+    apart, over = np.zeros((2, 2, 4, 8), bool)
+    apart[0, :, :4] = apart[1, :, 4:] = True
+    over[0, :, :4] = over[1, :, 3:] = True
+    a, b = PackedMask.from_dense(apart), PackedMask.from_dense(over)
+    assert dice_per_pair(a, a, [(0, 1)]).tolist() == [1]
+    assert dice_per_pair(b, a, [(0, 1)]).tolist() == [0]
+    assert dice_per_pair(a, b, [(0, 1)]).tolist() == [0]
+    assert dice_per_pair(b, b, [(0, 1)]).tolist() == [1]
+    with pytest.raises(ValueError, match="masks differ"):
+        dice_per_pair(a, PackedMask.empty((4, 9), 2), [(0, 1)])

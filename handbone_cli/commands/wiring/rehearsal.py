@@ -51,6 +51,9 @@ class StepTimes:
         """Seconds of a step that warmed nothing up."""
         return min(late - early for early, late in itertools.pairwise(self._ends))
 
+    def waited(self, share: float) -> None:
+        """The first steps wait for workers that start, and tell nothing of later ones."""
+
     def validating(self, done: int) -> None:
         """There is no validation in a rehearsal."""
 

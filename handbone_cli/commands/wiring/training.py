@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from timm.utils import ModelEmaV3
 
+    from handbone_cli.bone_groups import BoneGroups
     from handbone_cli.commands.wiring.loading import RunData
     from handbone_cli.data.prepared import PreparedImages
     from handbone_cli.host.interfaces import Dataset, Loss, Sample
@@ -135,6 +136,7 @@ def wire(
     if recipe.train.channels_last:
         model.to(memory_format=torch.channels_last)
     ema = average_of(model, recipe.train.ema)
+    groups = groups_of(data)
     context = TrackerContext(run.path, recipe.name, header["recipe"])
     names = recipe.tracking.trackers if is_main() else ()
     trackers = [registry.build("trackers", name, {}, context) for name in names]
@@ -146,7 +148,7 @@ def wire(
         load=lambda size: build_loader(
             recipe, data.source, registry, device.type, observer.note, size
         ),
-        validate=validation_of(ema.module if ema else model, recipe, registry, data),
+        validate=validation_of(ema.module if ema else model, recipe, registry, data, groups),
         device=device,
         precision=precision,
         last=run.last,
@@ -154,6 +156,7 @@ def wire(
         header=header,
         observer=observer,
         trackers=Trackers(trackers, observer.note),
+        groups=groups,
     )
 
 
@@ -196,6 +199,19 @@ def overlaps_of(data: RunData, classes: int, most: int = 64) -> NDArray[np.float
     return class_overlaps(evenly(data.training, most), data.images, classes)
 
 
+def groups_of(data: RunData, most: int = 64) -> BoneGroups:
+    """The small bones and overlapping pairs in up to 64 images that are trained on, evenly spread.
+
+    None where nothing is validated.
+    """
+    from handbone_cli.bone_groups import NO_GROUPS
+    from handbone_cli.data.overlaps import bone_groups
+
+    if not data.validation:
+        return NO_GROUPS
+    return bone_groups(evenly(data.training, most), data.images, len(data.dataset.class_names))
+
+
 def evenly(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
     """So many samples at most, from all over a sequence."""
     return samples[:: max(len(samples) // most, 1)][:most]
@@ -206,6 +222,7 @@ def validation_of(
     recipe: Recipe,
     registry: Registry,
     data: RunData,
+    groups: BoneGroups,
 ) -> Any:
     """A function that scores the people left out, as `hb predict` will: windows, no TTA."""
     from handbone_cli.commands.wiring.prediction import build_predictor, for_network
@@ -220,6 +237,7 @@ def validation_of(
         return validate(
             samples,
             lambda sample: predictor.predict_prepared(for_network(data.images.image(sample))),
+            groups.pairs,
         )
 
     return scores if data.validation else None

@@ -1,9 +1,11 @@
-"""What the commands' tests start from: a second run, and an ensemble of the two."""
+"""What the commands' tests start from: a second run, an ensemble of the two, overlapping bones."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pytest
 
 if TYPE_CHECKING:
@@ -19,6 +21,12 @@ class SecondRun(NamedTuple):
 class Weighed(NamedTuple):
     decision: Path
     out: str
+
+
+class OverlappingRun(NamedTuple):
+    run: Path
+    val: Path
+    err: str
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +52,28 @@ def weighed(trained_run, second_run, tmp_path_factory):
     done = hb("ensemble", "optimize", trained_run.val, second_run.val, "--per-class", "-o", path)
     assert done.code == 0, done.err
     return Weighed(path, done.out)
+
+
+@pytest.fixture(scope="session")
+def overlapping_run(tmp_path_factory):
+    """About 3 s: one epoch on hands whose finger-1 is small and whose Ulna lies over Radius."""
+    from handbone_cli.testing import hb, tiny_recipe, write_tiny_hands
+
+    folder = tmp_path_factory.mktemp("overlapping")
+    root = write_tiny_hands(folder / "hands", test_people=0)
+    for path in root.glob("train/outputs_json/*/*.json"):
+        content = json.loads(path.read_text())
+        outlines = {each["label"]: each for each in content["annotations"]}
+        small, radius = (np.array(outlines[name]["points"]) for name in ("finger-1", "Radius"))
+        middle = small.mean(axis=0)
+        outlines["finger-1"]["points"] = np.rint(middle + (small - middle) / 2).tolist()
+        outlines["Ulna"]["points"] = (radius - (6, 0)).tolist()
+        path.write_text(json.dumps(content))
+    recipe = folder / "overlapping.toml"
+    recipe.write_text(
+        tiny_recipe(root, train={"epochs": 1, "early_stopping": 3, "min_delta": 0.01})
+    )
+    trained = hb("train", recipe, "-o", folder / "run")
+    assert trained.code == 0, trained.err
+    assert hb("predict", folder / "run", "-i", "val", "-o", folder / "val").code == 0
+    return OverlappingRun(folder / "run", folder / "val", trained.err)

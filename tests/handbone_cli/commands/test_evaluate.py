@@ -39,6 +39,26 @@ def test_the_run_and_its_store_agree(trained_run, summary):
     assert (summary["images"], summary["people"]) == (4, 2)
 
 
+def test_small_bones_and_overlaps(overlapping_run):
+    """These labels and those trained on have the same groups, so the run said the same figures."""
+    (logged,) = [json.loads(line) for line in (overlapping_run.run / "metrics.jsonl").open()]
+    said = json.loads(hb("evaluate", overlapping_run.val, "--json").out)
+    assert said["small_bones"] == logged["small_bones"]
+    assert said["overlap_pairs"] == logged["overlap_pairs"]
+    lines = hb("evaluate", overlapping_run.val).out.splitlines()
+    overlap, both = said["overlap_pairs"]["Radius+Ulna"], said["per_class"]
+    assert lines[6].split() == ["overlap", "its", "Dice", "both", "bones"]
+    mean = (both["Radius"] + both["Ulna"]) / 2
+    assert lines[7].split() == ["Radius+Ulna", f"{overlap:.4f}", f"{mean:.4f}"]
+    assert lines[8] == f"small bones {said['small_bones']:.4f} (finger-1)"
+    assert lines[9].startswith("mean Dice ")
+    assert len(lines) == 10
+
+
+def test_where_there_are_no_groups_nothing_is_said_of_them(summary):
+    assert not {"small_bones", "overlap_pairs"} & summary.keys()
+
+
 def test_the_csv_of_every_image_and_bone(trained_run, summary, tmp_path):
     done = hb("evaluate", trained_run.val, "--csv", tmp_path / "dice.csv", "--json")
     assert done.code == 0

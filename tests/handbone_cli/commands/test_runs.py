@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 
@@ -67,6 +68,22 @@ def test_a_run_in_full(folder):
     assert said["state"] == "died"
     assert len(said["epochs"]) == 2
     assert said["facts"]["recipe"]["name"] == "tiny"
+
+
+def test_a_run_shows_its_best_epoch_on_small_bones_and_overlaps(overlapping_run, tmp_path):
+    run = shutil.copytree(overlapping_run.run, tmp_path / "run")
+    best = json.loads((run / "metrics.jsonl").read_text())
+    later = {**best, "epoch": 2, "mean_dice": 0.01, "small_bones": 0.5, "overlap_pairs": {}}
+    (run / "metrics.jsonl").write_text("\n".join(map(json.dumps, (best, later))) + "\n")
+    lines = [re.split("  +", line) for line in hb("runs", "show", run).out.splitlines()]
+    assert ["small bones", f"{best['small_bones']:.4f} (finger-1)"] in lines
+    assert ["overlap Radius+Ulna", f"{best['overlap_pairs']['Radius+Ulna']:.4f}"] in lines
+
+
+def test_a_run_without_groups_shows_none(folder):
+    out = hb("runs", "show", "runs/finished", cwd=folder).out
+    assert "small bones" not in out
+    assert "overlap" not in out
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,24 @@ def test_metrics(trained_run):
     assert lines[1]["loss"] < lines[0]["loss"]
 
 
+def test_small_bones_and_overlaps_are_told_and_logged(overlapping_run):
+    (line,) = [json.loads(line) for line in (overlapping_run.run / "metrics.jsonl").open()]
+    assert line["small_bones"] == line["dice"]["finger-1"]
+    ((pair, overlap),) = line["overlap_pairs"].items()
+    assert pair == "Radius+Ulna"
+    assert 0 < overlap < 1
+    facts = json.loads((overlapping_run.run / "run.json").read_text())
+    assert facts["small_bone_names"] == ["finger-1"]
+    said = overlapping_run.err.splitlines()[-1]
+    assert f"  small bones {line['small_bones']:.4f}  overlaps {overlap:.4f}  worst " in said
+
+
+def test_hands_whose_bones_are_alike_and_apart_have_no_groups(trained_run):
+    for line in (trained_run.run / "metrics.jsonl").open():
+        assert not {"small_bones", "overlap_pairs"} & json.loads(line).keys()
+    assert "small_bone_names" not in json.loads((trained_run.run / "run.json").read_text())
+
+
 def test_the_default_place_and_the_fold(tiny_data, tmp_path):
     sets = ("--set", "train.epochs=1", "--set", "train.patches_per_image=1")
     done = hb("train", tiny_data.recipe, "--fold", 1, *sets, cwd=tmp_path)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from handbone_cli.data.overlaps import class_overlaps, shared_areas
+from handbone_cli.data.overlaps import bone_groups, class_overlaps, shared_areas
 from handbone_cli.masks import PackedMask
 
 
@@ -43,3 +43,18 @@ def test_mean_share_of_images_of_any_size_from_masks_and_outlines():
     assert shares[0, 1] == pytest.approx((50 / 600 + 25 / 1600 + 0) / 3)
     assert shares[1, 0] == shares[0, 1]
     assert shares.sum() == pytest.approx(2 * shares[0, 1])
+
+
+def test_groups_of_images_of_any_size_from_masks_and_outlines():
+    """Class 8 has 60 pixels of a large image, class 2 has 40 of a small one."""
+    square = np.array([[0, 0], [9, 0], [9, 9], [0, 9]], np.float32)
+    low = np.array([[20, 20], [29, 20], [29, 25], [20, 25]], np.float32)
+    labels = [
+        mask_of((0, (0, 10, 0, 10)), (1, (0, 10, 5, 15)), (2, (0, 8, 20, 25))),
+        {0: [square], 1: [square + np.array([4, 0], np.float32)], 8: [low]},
+    ]
+    frames = [SimpleNamespace(size=size) for size in [(20, 30), (40, 40)]]
+    images = SimpleNamespace(frame=lambda n: frames[n], labels=lambda n: labels[n])
+    groups = bone_groups([0, 1], images, 9)
+    assert groups.small == (8,)
+    assert groups.pairs == ((0, 1),)

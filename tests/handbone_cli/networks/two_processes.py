@@ -124,6 +124,9 @@ class Watcher:
         if len(self.losses) == self.stop and rank() == 1:  # the other one only hears of it
             signal.raise_signal(signal.SIGINT)
 
+    def waited(self, share):
+        pass
+
     def validating(self, done):
         raise AssertionError
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from handbone_cli.bone_groups import NO_GROUPS
 from handbone_cli.errors import HandboneError
 from handbone_cli.masks import PackedMask
 from handbone_cli.results.evaluation import Evaluation, evaluate, is_score_csv
@@ -54,6 +55,51 @@ def test_the_summary_of_one_person_has_no_error():
         "per_class": {"Radius": 0.5, "Ulna": 1.0},
         "per_image": {"a": 0.75},
     }
+
+
+def bones(*areas):
+    """A row of 100 pixels for every class; all begin at the left but the last, at pixel 40."""
+    rows = [[1] * area + [0] * (100 - area) for area in areas[:-1]]
+    return [*rows, [0] * 40 + [1] * areas[-1] + [0] * (60 - areas[-1])]
+
+
+FIVE = ["Radius", "Ulna", "Capitate", "Pisiform", "Hamate"]
+
+
+def test_small_bones_and_overlaps_go_by_the_labels_of_these_images():
+    """The labels of `c`, which has no masks, would change both groups."""
+    masks, labels = (Masks(dict(zip("ab", both, strict=True))) for both in (
+        (bones(50, 2, 3, 4, 0), bones(50, 1, 1, 1, 30)),
+        (bones(50, 1, 30, 4, 40), bones(50, 1, 30, 4, 40)),
+    ))  # fmt: skip
+    masks.class_names = FIVE
+    labels.planes["c"] = bones(1, 90, 1, 1, 60)
+    result = evaluate(masks, labels, lambda *_: None)
+    names = ["Radius+Capitate", "Ulna+Pisiform", "Capitate+Pisiform", "Radius+Hamate"]
+    assert result.groups.small_names(FIVE) == ["Ulna"]
+    assert result.groups.pair_names(FIVE) == names  # IoU 30 / 50, 1 / 4, 4 / 30, 10 / 80
+    expected = [
+        (2 * 3 / 33 + 2 * 1 / 31) / 2,
+        (2 * 1 / 3 + 1) / 2,
+        (2 * 3 / 7 + 2 * 1 / 5) / 2,
+        (0 + 1) / 2,
+    ]
+    assert result.per_overlap == pytest.approx(np.array(expected))
+    assert result.overlap_dice.shape == (2, 4)
+    said = result.summary()
+    assert said["small_bones"] == pytest.approx((2 / 3 + 1) / 2, abs=1e-5)
+    assert said["small_bone_names"] == ["Ulna"]
+    rounded = [round(value, 5) for value in expected]
+    assert said["overlap_pairs"] == dict(zip(names, rounded, strict=True))
+
+
+def test_two_bones_apart_and_one_alone_have_no_groups():
+    assert evaluate(PREDICTED, TRUTH, lambda *_: None).groups == NO_GROUPS
+    one = Masks({"a": [[1, 1, 0, 0]]})
+    one.class_names = ["Radius"]
+    alone = evaluate(one, one, lambda *_: None)
+    assert (alone.mean, alone.groups) == (1, NO_GROUPS)
+    assert not {"small_bones", "small_bone_names", "overlap_pairs"} & alone.summary().keys()
 
 
 def test_the_error_is_over_people_not_images():

@@ -8,6 +8,7 @@ import torch
 from timm.utils import ModelEmaV3
 from torch import nn
 
+from handbone_cli.bone_groups import BoneGroups
 from handbone_cli.errors import HandboneError, InterruptedRunError
 from handbone_cli.networks.weights import load_tensors, save_tensors
 from handbone_cli.networks.wrapper import Segmenter
@@ -43,7 +44,10 @@ class Watcher:
 
     def __init__(self, stop=None, stop_validating=None):
         self.stop, self.stop_validating, self.steps, self.epochs = stop, stop_validating, [], []
-        self.notes = []
+        self.notes, self.waits = [], []
+
+    def waited(self, share):
+        self.waits.append(share)
 
     def step(self, position, steps, loss, images):
         self.steps.append((position.epoch, position.step))
@@ -265,6 +269,75 @@ def test_early_stopping_keeps_the_best(tmp_path):
     header = load_tensors(tmp_path / "best.safetensors")[1]
     assert (header["epoch"], header["dice"]) == (2, 0.6)
     assert train(this, resume=True).epoch == 4
+
+
+SLOW_CLIMB = (0.5, 0.5004, 0.5008, 0.5012, 0.5016, 0.502)
+
+
+def test_a_slow_climb_is_no_gain_until_it_adds_up(tmp_path):
+    setting = recipe(epochs=6, early_stopping=3, min_delta=0.001)
+    whole = train(job(tmp_path / "whole", scores=SLOW_CLIMB, setting=setting))
+    assert (whole.epoch, whole.stale) == (6, 2)
+    assert (whole.best_epoch, whole.best_dice) == (6, 0.502)  # the best of all is kept
+    strict = recipe(epochs=6, early_stopping=2, min_delta=0.001)
+    stopped = train(job(tmp_path / "strict", scores=SLOW_CLIMB, setting=strict))
+    assert (stopped.epoch, stopped.stale, stopped.best_epoch) == (3, 2, 3)
+    assert load_tensors(tmp_path / "strict" / "best.safetensors")[1]["epoch"] == 3
+
+
+@pytest.mark.parametrize("stop", [(1, 2), (3, 1), (4, 3)])
+def test_what_counts_as_a_gain_outlives_a_stop(tmp_path, stop):
+    setting = recipe(epochs=6, early_stopping=3, min_delta=0.001)
+    whole = train(job(tmp_path / "whole", scores=SLOW_CLIMB, setting=setting))
+    scores = iter(SLOW_CLIMB)
+    with pytest.raises(InterruptedRunError):
+        train(job(tmp_path / "cut", Watcher(stop), scores, setting=setting))
+    again = train(job(tmp_path / "cut", scores=scores, setting=setting), resume=True)
+    assert again == whole
+    old, new = (load_tensors(tmp_path / name / "last.safetensors") for name in ("whole", "cut"))
+    assert all(torch.equal(old[0][key], new[0][key]) for key in old[0])
+    assert old[1] == new[1]
+
+
+def test_a_checkpoint_from_before_min_delta_is_resumed_and_another_one_refused(tmp_path):
+    setting = recipe(epochs=6, early_stopping=2)
+    with pytest.raises(InterruptedRunError):
+        train(job(tmp_path, Watcher(stop=(2, 1)), SLOW_CLIMB, setting=setting))
+    tensors, header = load_tensors(tmp_path / "last.safetensors")
+    del header["recipe"]["train"]["min_delta"]
+    save_tensors(tmp_path / "last.safetensors", tensors, header)
+    other = recipe(epochs=6, early_stopping=2, min_delta=0.001)
+    with pytest.raises(HandboneError, match=r"train.min_delta \(0.0 then, 0.001 now\)"):
+        train(job(tmp_path, setting=other), resume=True)
+    rest = train(job(tmp_path, scores=SLOW_CLIMB[2:], setting=setting), resume=True)
+    assert (rest.epoch, rest.stale) == (6, 0)
+
+
+def test_groups_are_validated_told_and_logged(tmp_path):
+    from dataclasses import replace
+
+    def validate():
+        yield Scored("a", np.array([0.5, 0.7]), np.array([0.2]))
+        yield Scored("b", np.array([0.7, 0.7]), np.array([0.4]))
+
+    this, tracker = job(tmp_path, watcher := Watcher(), scores=()), Tracker()
+    train(
+        replace(
+            this, validate=validate, groups=BoneGroups((0,), ((0, 1),)),
+            header={**this.header, "class_names": ["Pisiform", "Triquetrum"]},
+            trackers=Trackers([tracker], print),
+        )
+    )  # fmt: skip
+    figures = {"small_bones": 0.6, "overlap_pairs": {"Pisiform+Triquetrum": 0.3}}
+    for values in (watcher.epochs[0], tracker.lines[0][1]):
+        assert figures.items() <= values.items()
+        assert values["dice"] == {"Pisiform": 0.6, "Triquetrum": 0.7}
+
+
+def test_what_is_waited_for_is_told_after_every_step(tmp_path):
+    train(job(tmp_path, watcher := Watcher()))
+    assert len(watcher.waits) == 4 * STEPS
+    assert all(0 < share < 1 for share in watcher.waits)
 
 
 def test_validations_every_so_many_epochs_and_last(tmp_path):
