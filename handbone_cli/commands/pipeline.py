@@ -112,11 +112,17 @@ def foresee(ensemble: Ensemble, tta: Sequence[str], places: Places, registry: Re
     from handbone_cli.commands.visualize import SHEET, refuse_foreign_pictures
     from handbone_cli.commands.wiring.weights import match_initial_weights
     from handbone_cli.decision.document import is_decision
+    from handbone_cli.errors import HandboneError
     from handbone_cli.files import refuse_foreign
     from handbone_cli.results.submission_rows import is_submission
     from handbone_cli.runs.directory import RunDirectory
 
     for _, recipe in ensemble.members:
+        if recipe.train.on == "all":
+            raise HandboneError(
+                f'{recipe.name}: train.on = "all" leaves nobody out, and models are weighed on '
+                "people left out; leave that key out."
+            )
         run = RunDirectory(places.run(recipe.name))
         if run.last.exists() or run.best.exists():
             refuse_change(run, recipe, registry, "choose another -o")

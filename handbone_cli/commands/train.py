@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from handbone_cli.commands.cross_validation import ALL, read_fold
+
 if TYPE_CHECKING:
+    from handbone_cli.commands.cross_validation import Fold
     from handbone_cli.host.registry import Registry
     from handbone_cli.recipe.schema import Recipe
+    from handbone_cli.runs.cross_validation import CrossValidation
     from handbone_cli.runs.directory import RunDirectory
 
 RESUME = "resume it without RECIPE and --set, or start a new run with another -o"
@@ -17,40 +21,77 @@ RESUME = "resume it without RECIPE and --set, or start a new run with another -o
 
 @click.command(short_help="Train a model as a recipe says.")
 @click.argument("recipe", required=False)
-@click.option("--fold", type=int, help="Leave this group of people out; as --set data.fold=K.")
+@click.option(
+    "--fold",
+    callback=read_fold,
+    metavar="K|all",
+    help="Leave this group of people out, as --set data.fold=K; all: each once, a run each.",
+)
+@click.option(
+    "--on",
+    type=click.Choice(["train", "all"]),
+    help="All people but the fold's, or everybody; as --set train.on=all.",
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
 @click.option("-o", "--output", type=Path, help="Run directory.  [default: runs/NAME_foldK]")
 @click.option("--resume", type=Path, metavar="RUN", help="Continue a run that was stopped.")
+@click.option("--finetune", type=Path, metavar="RUN", help="Start from a run's best weights.")
 @click.option("--bg", "background", is_flag=True, help="In the background; outlives the terminal.")
 def train(
     recipe: str | None,
-    fold: int | None,
+    fold: Fold,
+    on: str | None,
     overrides: tuple[str, ...],
     output: Path | None,
     resume: Path | None,
+    finetune: Path | None,
     background: bool,
 ) -> None:
     """Train RECIPE, a .toml file or the name of a shipped one.
 
+    --fold all trains a run for every fold, predicts with each whom it left out, into one store,
+    and scores that. --finetune goes on from a trained run by its recipe, at a tenth of its
+    learning rate, without warmup, for a fifth of its epochs; --set changes that. --on all trains
+    on everybody: without validation and early stopping, and the last weights are kept.
+
     \b
     hb train quickstart --set data.root=my_data -o runs/first
     hb train --resume runs/first
+    hb train quickstart --fold all -o runs/all
+    hb train --finetune runs/first --on all -o runs/last
     hb train quickstart --bg        then: hb runs list | logs -f | stop
     """
+    from handbone_cli.commands.cross_validation import cross_validate, resume_all
+    from handbone_cli.commands.wiring.finetuning import continuation
     from handbone_cli.host.registry import installed
     from handbone_cli.recipe.load import load_recipe, with_defaults
-    from handbone_cli.runs.directory import RunDirectory
+    from handbone_cli.runs.cross_validation import CrossValidation
+    from handbone_cli.runs.directory import RunDirectory, default_folder
 
     registry = installed()
+    if on is not None:
+        overrides = (*overrides, f"train.on={on}")
     if resume is not None:
-        if output is not None:
-            raise click.UsageError("--resume RUN goes on in RUN; leave out -o.")
-        go_on(resume, recipe, overrides, fold, registry, background=background)
+        if output is not None or finetune is not None:
+            word = "-o" if output is not None else "--finetune"
+            raise click.UsageError(f"--resume RUN goes on in RUN; leave out {word}.")
+        if fold == ALL or CrossValidation(resume).facts_file.exists():
+            resume_all(resume, recipe, overrides, fold, registry, background=background)
+        else:
+            go_on(resume, recipe, overrides, fold, registry, background=background)
         return
+    if finetune is not None:
+        if recipe is not None:
+            raise click.UsageError("--finetune RUN goes by RUN's recipe; leave out RECIPE.")
+        recipe, changes = continuation(finetune, registry)
+        overrides = (*changes, *overrides)
     if recipe is None:
-        raise click.UsageError("name a RECIPE, or a run with --resume RUN.")
+        raise click.UsageError("name a RECIPE, or a run with --resume RUN or --finetune RUN.")
+    if fold == ALL:
+        cross_validate(recipe, overrides, output, registry, background=background)
+        return
     resolved = with_defaults(load_recipe(recipe, registry, overrides, fold=fold), registry)
-    place = output or Path("runs") / f"{resolved.name}_fold{resolved.data.fold}"
+    place = output or default_folder(resolved, finetuned=finetune is not None)
     refuse_foreign_folder(place)
     if background:
         RunDirectory(place).refuse_second()
@@ -80,7 +121,9 @@ def go_on(
     asked = load_recipe(recipe or str(run.recipe_file), registry, overrides, fold=fold)
     refuse_change(run, asked, registry, RESUME)
     if facts.get("status") == "finished":
-        click.echo(f"{path}: trained already, mean Dice {facts['best_dice']:.4f}")
+        scored = facts.get("best_dice") is not None
+        said = f"mean Dice {facts['best_dice']:.4f}" if scored else "without validation"
+        click.echo(f"{path}: trained already, {said}")
         return
     if not run.last.exists():
         raise HandboneError(f"{path}: nothing to resume, there is no {run.last.name} in it.")
@@ -95,7 +138,7 @@ def go_on(
     execute(known, run, registry, resume=True)
 
 
-def detach(run: RunDirectory, words: list[str]) -> None:
+def detach(run: RunDirectory | CrossValidation, words: list[str]) -> None:
     """Run a command line in the background, with the run's log; say how to look after it."""
     from handbone_cli.files import make_folder
     from handbone_cli.runs.process import start_detached
@@ -108,7 +151,7 @@ def detach(run: RunDirectory, words: list[str]) -> None:
     )
 
 
-def refuse_running(run: RunDirectory) -> None:
+def refuse_running(run: RunDirectory | CrossValidation) -> None:
     """Two processes must not train one run."""
     from handbone_cli.errors import HandboneError
     from handbone_cli.runs.process import is_alive
@@ -121,7 +164,9 @@ def refuse_running(run: RunDirectory) -> None:
         )
 
 
-def refuse_change(run: RunDirectory, recipe: Recipe, registry: Registry, way_out: str) -> None:
+def refuse_change(
+    run: RunDirectory | CrossValidation, recipe: Recipe, registry: Registry, way_out: str
+) -> None:
     """One sentence with what differs unless a run was trained with just this recipe."""
     from handbone_cli.recipe.load import from_table, to_table, with_defaults
     from handbone_cli.training.checkpoint import refuse_other_recipe
@@ -144,31 +189,34 @@ def refuse_foreign_folder(path: Path) -> None:
 
 def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bool) -> None:
     """Wire data, network, loss, validation and display into the loop, and run it."""
+    from handbone_cli.commands.wiring.finetuning import refuse_leak, started_from
     from handbone_cli.commands.wiring.loading import gather
-    from handbone_cli.commands.wiring.training import build_learner, describe, wire
+    from handbone_cli.commands.wiring.training import (
+        build_learner,
+        describe,
+        describe_people,
+        refuse_before_data,
+        wire,
+    )
     from handbone_cli.commands.wiring.weights import match_initial_weights
     from handbone_cli.errors import HandboneError, InterruptedRunError
     from handbone_cli.files import read_bytes, write_bytes
-    from handbone_cli.networks.build import choose_device
     from handbone_cli.runs.process import describe_process
     from handbone_cli.terminal.progress import say
     from handbone_cli.terminal.training_table import TrainingTable
     from handbone_cli.training.loop import train as run_loop
-    from handbone_cli.training.optimizer import try_optimizer
 
     # What a recipe can get wrong comes before the run's folder, and what is quick before the data.
-    try_optimizer(recipe.optimizer, choose_device())
+    refuse_before_data(recipe)
     match = None if resume else match_initial_weights(recipe, registry)
     data = gather(recipe, registry)
+    refuse_leak(match, recipe, data.validation)
     learner = build_learner(recipe, data, registry, match, resume=resume)
-    began = match.facts() if match else run.facts().get("initial_weights") if resume else None
+    began = started_from(match) if match else run.facts().get("initial_weights") if resume else None
     header = describe(recipe, data.dataset, data.training, began)
     if not resume:
         run.create(recipe, {**header, "status": "running"})
-    say(
-        f"{run.path}: {len(data.training)} images to train on, "
-        f"{len(data.validation)} of people left out"
-    )
+    say(f"{run.path}: {describe_people(data)}")
     before = read_bytes(run.facts_file)
     run.update_facts(status="running", process=describe_process(), said="")
     table = TrainingTable(recipe.name, data.dataset.class_names, recipe.train.epochs)
@@ -189,10 +237,10 @@ def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bo
         said = str(error) if isinstance(error, HandboneError) else repr(error)
         run.update_facts(status="failed", said=said)
         raise
+    best_dice = final.best_dice if final.best_epoch else None
     run.update_facts(
-        status="finished",
-        epochs=final.epoch,
-        best_dice=final.best_dice,
-        best_epoch=final.best_epoch,
+        status="finished", epochs=final.epoch, best_dice=best_dice, best_epoch=final.best_epoch
     )
-    click.echo(f"{run.path}: mean Dice {final.best_dice:.4f} in epoch {final.best_epoch}")
+    scored = f"mean Dice {final.best_dice:.4f} in epoch {final.best_epoch}"
+    unscored = f"trained to epoch {final.epoch}, without validation"
+    click.echo(f"{run.path}: {unscored if best_dice is None else scored}")
