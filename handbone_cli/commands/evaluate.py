@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from handbone_cli.host.registry import Registry
-    from handbone_cli.masks import MaskSource
+    from handbone_cli.masks import LabelSource, MaskSource
     from handbone_cli.results.evaluation import Evaluation
+    from handbone_cli.store.store import Store
 
 
 @click.command(short_help="Score masks against labels.")
@@ -61,8 +64,22 @@ def score(masks: Path, labels: str | None, on: tuple[Path, ...], registry: Regis
     else:
         source, stores = open_masks(masks, registry, on)
         truth = open_labels(labels, stores, source.class_names, registry)
+        note_seen(masks, stores, truth)
     with progress("Evaluating") as report:
         return run_evaluation(source, truth, report)
+
+
+def note_seen(masks: Path, stores: Sequence[Store], truth: LabelSource) -> None:
+    """A line if a model has learnt some of the truth that it is scored by."""
+    from handbone_cli.terminal.progress import say
+
+    scored = {name for store in stores for name in store.images if truth.has(name)}
+    seen = {name for name in scored for s in stores if name in s.images and s.images[name].seen}
+    if seen:
+        say(
+            f"{masks}: a model was trained on the people of {len(seen)} of {len(scored)} images; "
+            "their Dice does not tell how good it is on others"
+        )
 
 
 def show(result: Evaluation, name: str) -> None:

@@ -108,15 +108,21 @@ def run_ensemble(
 def foresee(ensemble: Ensemble, tta: Sequence[str], places: Places, registry: Registry) -> None:
     """Refuse other recipes' runs, unknown views, too few people and files that are not ours."""
     from handbone_cli.commands.predict import with_options
-    from handbone_cli.commands.train import refuse_change
     from handbone_cli.commands.visualize import SHEET, refuse_foreign_pictures
+    from handbone_cli.commands.wiring.execution import refuse_change
     from handbone_cli.commands.wiring.weights import match_initial_weights
     from handbone_cli.decision.document import is_decision
+    from handbone_cli.errors import HandboneError
     from handbone_cli.files import refuse_foreign
     from handbone_cli.results.submission_rows import is_submission
     from handbone_cli.runs.directory import RunDirectory
 
     for _, recipe in ensemble.members:
+        if recipe.train.on == "all":
+            raise HandboneError(
+                f'{recipe.name}: train.on = "all" leaves nobody out, and models are weighed on '
+                "people left out; leave that key out."
+            )
         run = RunDirectory(places.run(recipe.name))
         if run.last.exists() or run.best.exists():
             refuse_change(run, recipe, registry, "choose another -o")

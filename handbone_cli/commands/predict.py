@@ -10,13 +10,10 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from handbone_cli.host.interfaces import Sample
     from handbone_cli.host.registry import Registry
-    from handbone_cli.prediction.predictor import Predictor
     from handbone_cli.recipe.explain import Origins
     from handbone_cli.recipe.schema import Recipe
     from handbone_cli.runs.directory import RunDirectory
-    from handbone_cli.store.store import StoreWriter
 
 
 @click.command(
@@ -51,22 +48,31 @@ def predict(
 ) -> None:  # fmt: skip
     """Predict with RUN (a run directory) into a store; what is not said is as in its recipe.
 
+    The folder of `hb train --fold all` is a RUN for -i val: each fold's model predicts whom it
+    left out.
+
     \b
     hb predict runs/first -i val -o stores/first_val --sliding --gaussian --tta hflip
     hb predict runs/first -i films/ -o stores/films
     hb predict runs/first -i 'films/*_left.png' -o stores/left
     """
+    from handbone_cli.commands.wiring.out_of_fold import fill_out_of_fold
     from handbone_cli.commands.wiring.prediction import open_run
     from handbone_cli.host.registry import installed
+    from handbone_cli.runs.cross_validation import CrossValidation
 
     refuse_more_words(context.args)
     registry = installed()
-    directory = open_run(run)
+    folds = CrossValidation(run) if source == "val" else None
+    directory = folds if folds and folds.facts_file.exists() else open_run(run)
     recipe = with_options(directory.recipe(registry), registry, {
         "sliding": sliding, "gaussian": gaussian, "window": window, "stride": stride,
         "batch_size": batch_size,
     }, tta)  # fmt: skip
-    fill_store(directory, recipe, source, output, registry)
+    if isinstance(directory, CrossValidation):
+        tell_end(output, *fill_out_of_fold(directory, recipe, output, registry))
+    else:
+        fill_store(directory, recipe, source, output, registry)
 
 
 def with_options(
@@ -121,13 +127,12 @@ def fill_store(
 ) -> None:
     """Predict every image that the store does not have yet; name unreadable ones at the end."""
     from handbone_cli.commands.wiring.datasets import dataset_reference
+    from handbone_cli.commands.wiring.filling import describe_settings, write_all
     from handbone_cli.commands.wiring.prediction import build_predictor, load_model, weights_file
     from handbone_cli.data.sources import SPLITS, dataset_split, from_files
-    from handbone_cli.errors import HandboneError, UnreadableImageError
     from handbone_cli.files import digest_json
     from handbone_cli.networks.weights import file_digest
     from handbone_cli.store.store import StoreWriter
-    from handbone_cli.terminal.progress import progress
 
     names = directory.facts()["class_names"]
     own = source in SPLITS
@@ -141,47 +146,16 @@ def fill_store(
     order = [sample.image_id for sample in samples]
     trained = set(directory.facts()["trained_persons"]) if own else set()
     store = StoreWriter(output, names, settings, order, dataset_reference(recipe) if own else None)
-    unreadable = []
-    try:
-        with progress("Predicting") as report:
-            for done, sample in enumerate(samples, start=1):
-                try:
-                    predict_one(store, predictor, sample, seen=sample.person in trained)
-                except UnreadableImageError as error:
-                    unreadable.append(str(error))
-                report(done, len(samples))
-    finally:
-        store.remove_if_empty()
+    jobs = ((sample, predictor, sample.person in trained) for sample in samples)
+    tell_end(output, len(samples), write_all(store, jobs, len(samples)))
+
+
+def tell_end(output: Path, total: int, unreadable: Sequence[str]) -> None:
+    """How many images the store has; those that cannot be read are a mistake, and are named."""
+    from handbone_cli.errors import HandboneError
+
     if unreadable:
-        good = len(samples) - len(unreadable)
-        rest = [f"The other {good} of {len(samples)} are in {output}."] if good else []
+        good = total - len(unreadable)
+        rest = [f"The other {good} of {total} are in {output}."] if good else []
         raise HandboneError(" ".join([*unreadable, *rest]))
-    click.echo(f"{output}: {len(samples)} images")
-
-
-def predict_one(store: StoreWriter, predictor: Predictor, sample: Sample, *, seen: bool) -> None:
-    """Predict one image into the store unless it is there from the same bytes."""
-    from handbone_cli.files import digest, read_bytes
-    from handbone_cli.store.store import ImageEntry
-
-    content = digest(read_bytes(sample.path)) if sample.path else f"drawn:{sample.image_id}"
-    if store.has(sample.image_id, content):
-        return
-    probabilities = predictor.predict(sample.read_image())
-    source = str(sample.path.resolve()) if sample.path else None
-    size = probabilities.size
-    entry = ImageEntry(sample.person, size[0], size[1], source, content, seen)
-    store.write(sample.image_id, probabilities, entry)
-
-
-def describe_settings(recipe: Recipe, weights: str) -> dict[str, Any]:
-    """Everything that a store's probabilities depend on besides the images."""
-    from handbone_cli.recipe.load import to_table
-
-    table = to_table(recipe)
-    data = {key: table["data"].get(key) for key in ("clahe", "normalize", "resize", "fold")}
-    window = {k: v for k, v in table["predict"].items() if k != "batch_size"}
-    rules = table.get("postprocess", [])
-    tta = table.get("tta", [])
-    return {"model": recipe.name, "weights": weights, "data": data, "predict": window, "tta": tta,
-            "postprocess": rules}  # fmt: skip
+    click.echo(f"{output}: {total} images")

@@ -41,7 +41,7 @@ def list_(folder: Path, as_json: bool) -> None:
         (
             each.path,
             each.state,
-            f"{each.epoch}/{each.epochs}",
+            f"{each.epoch}/{each.epochs}" + (" folds" if each.counted == "folds" else ""),
             f"{each.dice:.4f}" if each.dice is not None and each.dice >= 0 else "-",
             each.changed,
         )
@@ -115,13 +115,20 @@ def logs(run: Path, follow: bool) -> None:
     """What RUN has said; it must have been started with --bg."""
     from handbone_cli.errors import HandboneError
     from handbone_cli.files import require
+    from handbone_cli.runs.cross_validation import CrossValidation
     from handbone_cli.runs.directory import RunDirectory
     from handbone_cli.runs.overview import state_of
 
-    directory = RunDirectory(require(run, "a run directory (what `hb train` writes)"))
+    folds = CrossValidation(run)
+    directory = (
+        folds
+        if folds.facts_file.exists()
+        else RunDirectory(require(run, "a run directory (what `hb train` writes)"))
+    )
     if not directory.log.exists():
+        state = f"hb runs {'list' if isinstance(directory, CrossValidation) else 'show'} {run}"
         raise HandboneError(
-            f"{run}: has no log, it was not started with --bg; `hb runs show {run}` has its state."
+            f"{run}: has no log, it was not started with --bg; `{state}` has its state."
         )
     with directory.log.open(encoding="utf-8", errors="replace") as file:
         while True:
@@ -138,10 +145,12 @@ def stop(run: Path) -> None:
     """Let RUN save itself and stop, as Ctrl-C does; `hb train --resume RUN` goes on with it."""
     from handbone_cli.commands.wiring.prediction import open_run
     from handbone_cli.errors import HandboneError
+    from handbone_cli.runs.cross_validation import CrossValidation
     from handbone_cli.runs.overview import word_of
     from handbone_cli.runs.process import stop as stop_process
 
-    facts = open_run(run).facts()
+    folds = CrossValidation(run)
+    facts = folds.facts() if folds.facts_file.exists() else open_run(run).facts()
     if facts.get("status") != "running":  # its process may live on and do other things
         raise HandboneError(f"{run}: does not run ({word_of(facts)}).")
     stop_process(facts.get("process"), str(run), PATIENCE)

@@ -2,61 +2,111 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from handbone_cli.host.registry import Registry
-    from handbone_cli.recipe.schema import Recipe
-    from handbone_cli.runs.directory import RunDirectory
+from handbone_cli.commands.cross_validation import ALL, read_fold
 
-RESUME = "resume it without RECIPE and --set, or start a new run with another -o"
+if TYPE_CHECKING:
+    from handbone_cli.commands.cross_validation import Fold
+    from handbone_cli.host.registry import Registry
 
 
 @click.command(short_help="Train a model as a recipe says.")
 @click.argument("recipe", required=False)
-@click.option("--fold", type=int, help="Leave this group of people out; as --set data.fold=K.")
+@click.option(
+    "--fold",
+    callback=read_fold,
+    metavar="K|all",
+    help="Leave this group of people out, as --set data.fold=K; all: each once, a run each.",
+)
+@click.option(
+    "--on",
+    type=click.Choice(["train", "all"]),
+    help="All people but the fold's, or everybody; as --set train.on=all.",
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
 @click.option("-o", "--output", type=Path, help="Run directory.  [default: runs/NAME_foldK]")
 @click.option("--resume", type=Path, metavar="RUN", help="Continue a run that was stopped.")
+@click.option("--finetune", type=Path, metavar="RUN", help="Start from a run's best weights.")
 @click.option("--devices", type=click.IntRange(1), default=1, help="GPUs, or processes on a CPU.")
 @click.option("--bg", "background", is_flag=True, help="In the background; outlives the terminal.")
 def train(
     recipe: str | None,
-    fold: int | None,
+    fold: Fold,
+    on: str | None,
     overrides: tuple[str, ...],
     output: Path | None,
     resume: Path | None,
+    finetune: Path | None,
     devices: int,
     background: bool,
 ) -> None:
     """Train RECIPE, a .toml file or the name of a shipped one.
 
+    --fold all trains a run for every fold, predicts with each whom it left out, into one store,
+    and scores that. --finetune goes on from a trained run by its recipe, at a tenth of its
+    learning rate, without warmup, for a fifth of its epochs; --set changes that. --on all trains
+    on everybody: without validation and early stopping, and the last weights are kept.
+
     \b
     hb train quickstart --set data.root=my_data -o runs/first
     hb train --resume runs/first
+    hb train quickstart --fold all -o runs/all
+    hb train --finetune runs/first --on all -o runs/last
     hb train quickstart --bg        then: hb runs list | logs -f | stop
     hb train nnunet --devices 2     two GPUs share every batch; on more machines: docs/devices.md
     """
+    from handbone_cli.commands.cross_validation import resume_all
+    from handbone_cli.commands.wiring.finetuning import continuation
     from handbone_cli.host.registry import installed
-    from handbone_cli.ranks import is_main
-    from handbone_cli.recipe.load import load_recipe, with_defaults
-    from handbone_cli.runs.directory import RunDirectory
+    from handbone_cli.runs.cross_validation import CrossValidation
 
     registry = installed()
+    if on is not None:
+        overrides = (*overrides, f"train.on={on}")
     if resume is not None:
-        if output is not None:
-            raise click.UsageError("--resume RUN goes on in RUN; leave out -o.")
-        go_on(resume, recipe, overrides, fold, registry, devices=devices, background=background)
+        if output is not None or finetune is not None:
+            word = "-o" if output is not None else "--finetune"
+            raise click.UsageError(f"--resume RUN goes on in RUN; leave out {word}.")
+        of_all = fold == ALL or CrossValidation(resume).facts_file.exists()
+        resume_one_or_all = resume_all if of_all else go_on
+        resume_one_or_all(resume, recipe, overrides, fold, registry, devices, background)
         return
+    if finetune is not None:
+        if recipe is not None:
+            raise click.UsageError("--finetune RUN goes by RUN's recipe; leave out RECIPE.")
+        recipe, changes = continuation(finetune, registry)
+        overrides = (*changes, *overrides)
     if recipe is None:
-        raise click.UsageError("name a RECIPE, or a run with --resume RUN.")
+        raise click.UsageError("name a RECIPE, or a run with --resume RUN or --finetune RUN.")
+    start(recipe, overrides, fold, output, registry, devices, background, finetune is not None)
+
+
+def start(
+    recipe: str, overrides: tuple[str, ...], fold: Fold, output: Path | None, registry: Registry,
+    devices: int, background: bool, finetuned: bool,
+) -> None:  # fmt: skip
+    """Begin a run, or those of all folds."""
+    from handbone_cli.commands.cross_validation import cross_validate
+    from handbone_cli.commands.wiring.execution import (
+        execute,
+        hand_over,
+        refuse_devices,
+        refuse_foreign_folder,
+    )
+    from handbone_cli.ranks import is_main
+    from handbone_cli.recipe.load import load_recipe, with_defaults
+    from handbone_cli.runs.directory import RunDirectory, default_folder
+
+    if fold == ALL:
+        cross_validate(recipe, overrides, output, registry, devices, background)
+        return
     resolved = with_defaults(load_recipe(recipe, registry, overrides, fold=fold), registry)
     refuse_devices(devices, resolved)
-    place = output or Path("runs") / f"{resolved.name}_fold{resolved.data.fold}"
+    place = output or default_folder(resolved, finetuned=finetuned)
     if is_main():  # which may have made it by now
         refuse_foreign_folder(place)
     if background or devices > 1:
@@ -72,13 +122,20 @@ def go_on(
     path: Path,
     recipe: str | None,
     overrides: tuple[str, ...],
-    fold: int | None,
+    fold: Fold,
     registry: Registry,
-    *,
-    devices: int = 1,
-    background: bool = False,
+    devices: int,
+    background: bool,
 ) -> None:
     """Continue a run that was stopped, by the recipe it began with; say so if it is finished."""
+    from handbone_cli.commands.wiring.execution import (
+        RESUME,
+        execute,
+        hand_over,
+        refuse_change,
+        refuse_devices,
+        refuse_running,
+    )
     from handbone_cli.commands.wiring.prediction import open_run
     from handbone_cli.errors import HandboneError
     from handbone_cli.ranks import is_main
@@ -89,7 +146,9 @@ def go_on(
     asked = load_recipe(recipe or str(run.recipe_file), registry, overrides, fold=fold)
     refuse_change(run, asked, registry, RESUME)
     if facts.get("status") == "finished":
-        click.echo(f"{path}: trained already, mean Dice {facts['best_dice']:.4f}")
+        scored = facts.get("best_dice") is not None
+        said = f"mean Dice {facts['best_dice']:.4f}" if scored else "without validation"
+        click.echo(f"{path}: trained already, {said}")
         return
     if not run.last.exists():
         raise HandboneError(f"{path}: nothing to resume, there is no {run.last.name} in it.")
@@ -104,158 +163,3 @@ def go_on(
     if recipe is not None or overrides:  # may say other workers or trackers
         known = with_defaults(asked, registry)
     execute(known, run, registry, resume=True)
-
-
-def refuse_devices(devices: int, recipe: Recipe) -> None:
-    """One sentence if so many are not there, or cannot share a batch, or torchrun is at work."""
-    from handbone_cli.errors import HandboneError
-    from handbone_cli.networks.build import require_shares
-    from handbone_cli.ranks import rank_count
-
-    if devices == 1:
-        return
-    if rank_count() > 1:
-        raise HandboneError(
-            "--devices starts the processes of a run by itself; leave it out under torchrun."
-        )
-    import torch
-
-    there = torch.cuda.device_count()
-    if 0 < there < devices:
-        raise HandboneError(f"--devices {devices}: there are {there} GPUs; name no more than that.")
-    require_shares(recipe, devices)
-
-
-def hand_over(run: RunDirectory, words: list[str], devices: int, background: bool) -> None:
-    """Run a command line in the background, or as several processes of one run, or both."""
-    from handbone_cli.runs.launch import launch
-
-    if background:
-        detach(run, [*words, *([f"--devices={devices}"] if devices > 1 else [])])
-        return
-    click.get_current_context().exit(launch(devices, words, run.last))
-
-
-def detach(run: RunDirectory, words: list[str]) -> None:
-    """Run a command line in the background, with the run's log; say how to look after it."""
-    from handbone_cli.files import make_folder
-    from handbone_cli.runs.process import start_detached
-
-    make_folder(run.path)
-    pid = start_detached(words, run.log)
-    click.echo(
-        f"{run.path}: runs in the background as process {pid}; follow it with "
-        f"`hb runs logs -f {run.path}`, end it with `hb runs stop {run.path}`"
-    )
-
-
-def refuse_running(run: RunDirectory) -> None:
-    """Two processes must not train one run."""
-    from handbone_cli.errors import HandboneError
-    from handbone_cli.runs.process import is_alive
-
-    facts = run.facts()
-    if facts.get("status") == "running" and is_alive(facts.get("process")):
-        raise HandboneError(
-            f"{run.path}: runs already, as process {facts['process']['pid']}; stop it with "
-            f"`hb runs stop {run.path}`."
-        )
-
-
-def refuse_change(run: RunDirectory, recipe: Recipe, registry: Registry, way_out: str) -> None:
-    """One sentence with what differs unless a run was trained with just this recipe."""
-    from handbone_cli.recipe.load import from_table, to_table, with_defaults
-    from handbone_cli.training.checkpoint import refuse_other_recipe
-
-    before = from_table(run.facts().get("recipe", {}), registry, str(run.facts_file))
-    old = to_table(with_defaults(before, registry))
-    refuse_other_recipe(run.path, old, with_defaults(recipe, registry), way_out)
-
-
-def refuse_foreign_folder(path: Path) -> None:
-    """A run starts in a folder of its own: its recipe.toml must not replace a user's."""
-    from handbone_cli.errors import HandboneError
-    from handbone_cli.runs.directory import RunDirectory
-
-    if RunDirectory(path).facts_file.exists():
-        RunDirectory(path).facts()
-    elif path.is_dir() and any(each != RunDirectory(path).log for each in path.iterdir()):
-        raise HandboneError(f"{path}: the folder has files but no run; choose another -o.")
-
-
-def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bool) -> None:
-    """Wire data, network, loss, validation and display into the loop, and run it.
-
-    Of several processes of the run all do the same; the first one writes and speaks.
-    """
-    from handbone_cli.networks.collectives import join_ranks, leave_ranks
-    from handbone_cli.runs.launch import follow_parent
-
-    follow_parent()
-    join_ranks()
-    _execute(recipe, run, registry, resume=resume)
-    leave_ranks()
-
-
-def _execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bool) -> None:
-    from handbone_cli.commands.wiring.loading import gather
-    from handbone_cli.commands.wiring.training import build_learner, describe, wire
-    from handbone_cli.commands.wiring.weights import match_initial_weights
-    from handbone_cli.errors import HandboneError, InterruptedRunError
-    from handbone_cli.files import read_bytes, write_bytes
-    from handbone_cli.networks.build import choose_device
-    from handbone_cli.networks.memory_in_use import memory_in_use
-    from handbone_cli.ranks import is_main
-    from handbone_cli.runs.process import describe_process
-    from handbone_cli.terminal.progress import say
-    from handbone_cli.terminal.training_table import Companion, TrainingTable
-    from handbone_cli.training.loop import train as run_loop
-    from handbone_cli.training.optimizer import try_optimizer
-
-    # What a recipe can get wrong comes before the run's folder, and what is quick before the data.
-    try_optimizer(recipe.optimizer, choose_device())
-    match = None if resume else match_initial_weights(recipe, registry)
-    data = gather(recipe, registry)
-    learner = build_learner(recipe, data, registry, match, resume=resume)
-    began = match.facts() if match else run.facts().get("initial_weights") if resume else None
-    header = describe(recipe, data.dataset, data.training, began)
-    if not is_main():
-        job = wire(recipe, data, learner, run, registry, header, Companion())
-        run_loop(job, resume=resume)
-        return
-    if not resume:
-        run.create(recipe, {**header, "status": "running"})
-    say(
-        f"{run.path}: {len(data.training)} images to train on, "
-        f"{len(data.validation)} of people left out"
-    )
-    before = read_bytes(run.facts_file)
-    run.update_facts(status="running", process=describe_process(), said="")
-    memory = functools.partial(memory_in_use, choose_device())
-    table = TrainingTable(recipe.name, data.dataset.class_names, recipe.train.epochs, memory)
-    try:
-        with table as observer:
-            job = wire(recipe, data, learner, run, registry, header, observer)
-            if job.groups.small:
-                run.update_facts(small_bone_names=job.groups.small_names(data.dataset.class_names))
-            try:
-                final = run_loop(job, resume=resume)
-            finally:
-                job.trackers.close()
-    except InterruptedRunError:
-        run.update_facts(status="stopped")
-        raise
-    except Exception as error:
-        if resume and not table.began:  # nothing was done to the run
-            write_bytes(run.facts_file, before)
-            raise
-        said = str(error) if isinstance(error, HandboneError) else repr(error)
-        run.update_facts(status="failed", said=said)
-        raise
-    run.update_facts(
-        status="finished",
-        epochs=final.epoch,
-        best_dice=final.best_dice,
-        best_epoch=final.best_epoch,
-    )
-    click.echo(f"{run.path}: mean Dice {final.best_dice:.4f} in epoch {final.best_epoch}")

@@ -160,7 +160,8 @@ def head_lines(opened: TensorFile, facts: dict[str, Any]) -> list[str]:
         source = header[IMPORTED]
         lines.append(f"imported from {source['source']} (sha256 {source['sha256'][:8]}...)")
     if "recipe" in header:
-        dice = f", mean Dice {header['dice']:.4f} in epoch {header['epoch']}"
-        lines.append(f"trained as {header['recipe']['name']}{dice if 'dice' in header else ''}")
+        scored = "dice" in header  # not a resumable state, nor without validation
+        dice = f", mean Dice {header['dice']:.4f} in epoch {header['epoch']}" if scored else ""
+        lines.append(f"trained as {header['recipe']['name']}{dice}")
     lines.append(f"{len(names)} classes: {', '.join(names)}" if names else "no class names")
     return [*lines, *([facts["match"]["said"]] if "match" in facts else [])]

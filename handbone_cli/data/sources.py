@@ -36,10 +36,27 @@ def open_dataset(recipe: Recipe, registry: Registry) -> Dataset:
 
 
 def training_and_validation(dataset: Dataset, recipe: Recipe) -> tuple[list[Sample], list[Sample]]:
-    """The labelled samples of a recipe's fold, without the excluded ones.
+    """The samples that a recipe trains on, and those of the people left out: none if it says so.
 
     Raises:
-        HandboneError: an excluded id that is not there, no labelled image, too few people.
+        HandboneError: as `labelled_samples`; too few people.
+    """
+    if recipe.train.on == "all":
+        return labelled_samples(dataset, recipe), []
+    return fold_parts(dataset, recipe)
+
+
+def fold_parts(dataset: Dataset, recipe: Recipe) -> tuple[list[Sample], list[Sample]]:
+    """The labelled samples outside a recipe's fold and those in it, whoever is trained on."""
+    samples = labelled_samples(dataset, recipe)
+    return divide(samples, assign_folds(samples, recipe), recipe.data.fold)
+
+
+def labelled_samples(dataset: Dataset, recipe: Recipe) -> list[Sample]:
+    """The labelled samples of a recipe's dataset, without the excluded ones.
+
+    Raises:
+        HandboneError: an excluded id that is not there, no labelled image.
     """
     samples = [s for s in dataset.samples("train") if s.read_labels is not None]
     known = {sample.image_id for sample in samples}
@@ -49,7 +66,7 @@ def training_and_validation(dataset: Dataset, recipe: Recipe) -> tuple[list[Samp
     kept = [sample for sample in samples if sample.image_id not in recipe.data.exclude]
     if not kept:
         raise HandboneError(f"{recipe.data.root}: there is no labelled image to train on.")
-    return divide(kept, assign_folds(kept, recipe), recipe.data.fold)
+    return kept
 
 
 def assign_folds(samples: Sequence[Sample], recipe: Recipe) -> dict[str, int]:
@@ -78,7 +95,7 @@ def dataset_split(recipe: Recipe, registry: Registry, name: str) -> list[Sample]
     if name == "test":
         samples = list(dataset.samples("test"))
     else:
-        samples = training_and_validation(dataset, recipe)[name == "val"]
+        samples = fold_parts(dataset, recipe)[name == "val"]
     if not samples:
         raise HandboneError(f"{recipe.data.root}: the dataset has no '{name}' images.")
     return samples

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = 1
+JOIN = "+"
+"""Between the digests of several models, each of which predicted a part of a store."""
 MARK = b"# Written by `hb "
 HEADER = "# Written by `hb ensemble optimize`; read by submit, evaluate and visualize.\n"
 
@@ -128,6 +130,12 @@ def load(path: Path) -> Decision:
     return decision
 
 
+def model_of(store: Store) -> str:
+    """The digest of the weights that a store was predicted with; of several models theirs, by +."""
+    weights = store.manifest["settings"].get("weights", "")
+    return JOIN.join(weights) if isinstance(weights, list) else str(weights)
+
+
 def open_members(decision: Decision) -> list[Store]:
     """The decision's stores, refused if classes, models, contents or images are not its own."""
     stores = [Store.open(path) for path in decision.members]
@@ -135,7 +143,14 @@ def open_members(decision: Decision) -> list[Store]:
         if store.class_names != decision.class_names:
             raise HandboneError(f"{store.path}: has other classes than the rest of the ensemble.")
     for store, model in zip(stores, decision.models, strict=False):
-        if str(store.manifest["settings"].get("weights", "")) != model:
+        if model_of(store) != model:
+            if JOIN in model:
+                raise HandboneError(
+                    f"{store.path}: was predicted with one model, and the weights in this place "
+                    f"were chosen for the models of {len(model.split(JOIN))} folds, on people left "
+                    "out; choose weights on stores of one fold (hb predict RUN -i val) to decide "
+                    "on other images with its run."
+                )
             raise HandboneError(
                 f"{store.path}: was not predicted with the model that the weights in this place "
                 "were chosen for; give the stores in the order of the decision's members."

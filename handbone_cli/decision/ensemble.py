@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from handbone_cli.decision.cross_fitting import Choice, choose
-from handbone_cli.decision.document import Decision, check_same_images
+from handbone_cli.decision.document import Decision, check_same_images, model_of
 from handbone_cli.decision.statistics import tabulate
 from handbone_cli.decision.weights import candidates
 from handbone_cli.errors import HandboneError
@@ -108,7 +108,7 @@ def optimize(
         np.full(len(names), THRESHOLD),
         tuple(store.path for store in stores),
         tuple(store.digest() for store in stores),
-        tuple(str(store.manifest["settings"].get("weights", "")) for store in stores),
+        tuple(model_of(store) for store in stores),
         _shared_rules(stores),
         figures,
     )

@@ -250,6 +250,9 @@ def _refuse_keys_of_others(section: Any, keys: Iterable[str], own: dict[str, Any
 class Train(Section):
     """How long and how."""
 
+    on: Literal["train", "all"] = Field(
+        "train", description="people: train, all but the fold's; all, so that nobody validates"
+    )
     epochs: Positive = 100
     batch_size: Positive = 2
     patches_per_image: Positive = Field(1, description="patches drawn of an image in an epoch")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handbone_cli.errors import HandboneError
@@ -10,10 +11,16 @@ from handbone_cli.files import make_folder, read_json, require, write_json, writ
 from handbone_cli.recipe.load import from_table, parse_toml, to_toml
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from handbone_cli.host.registry import Registry
     from handbone_cli.recipe.schema import Recipe
+
+
+def default_folder(recipe: Recipe, *, finetuned: bool) -> Path:
+    """Where a run goes unless the user says: runs/NAME_foldK, runs/NAME_all, ..."""
+    everybody = recipe.train.on == "all"
+    fold = "" if everybody and not finetuned else f"_fold{recipe.data.fold}"
+    start, end = "_finetuned" if finetuned else "", "_all" if everybody else ""
+    return Path("runs") / f"{recipe.name}{fold}{start}{end}"
 
 
 @dataclass(frozen=True)

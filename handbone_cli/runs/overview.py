@@ -1,4 +1,4 @@
-"""What became of runs: found in a folder, with their state, their place and their best score."""
+"""What became of runs, alone or all folds': found, with their state, place and best score."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from handbone_cli.errors import HandboneError
+from handbone_cli.runs.cross_validation import CrossValidation
 from handbone_cli.runs.directory import RunDirectory
 from handbone_cli.runs.process import is_alive
 
@@ -25,12 +26,13 @@ class RunState:
     Attributes:
         path: its folder.
         state: starting, not started, running, running on HOST, stopped, failed, died, finished.
-        epoch: epochs that are done.
-        epochs: epochs of the recipe.
-        dice: the best mean Dice so far, or None.
+        epoch: epochs that are done; of a cross-validation folds.
+        epochs: epochs of the recipe, or its folds.
+        dice: the best mean Dice so far, or None; of a cross-validation out of fold.
         best_epoch: when that was, from 1; 0 for never.
         changed: when its newest file was written, UTC, to the minute.
         said: why it failed, or ''.
+        counted: what epoch and epochs count: epochs or folds.
     """
 
     path: Path
@@ -41,24 +43,30 @@ class RunState:
     best_epoch: int
     changed: str
     said: str = ""
+    counted: str = "epochs"
 
 
-def find_runs(folder: Path) -> list[RunDirectory]:
-    """The runs in a folder and those a little below it, by name."""
-    found: list[RunDirectory] = []
+def find_runs(folder: Path) -> list[RunDirectory | CrossValidation]:
+    """The runs in a folder and those a little below it, by name; before its folds, their whole."""
+    found: list[RunDirectory | CrossValidation] = []
     waiting = [(folder, 0)]
     while waiting:
         path, depth = waiting.pop()
-        run = RunDirectory(path)
-        if run.facts_file.exists() or run.log.exists():
+        run, folds = RunDirectory(path), CrossValidation(path)
+        if folds.facts_file.exists():
+            found.append(folds)
+            waiting += [(below, DEPTH) for below in path.iterdir() if below.is_dir()]
+        elif run.facts_file.exists() or run.log.exists():
             found.append(run)
         elif depth < DEPTH:
             waiting += [(below, depth + 1) for below in path.iterdir() if below.is_dir()]
     return sorted(found, key=lambda run: run.path)
 
 
-def state_of(run: RunDirectory) -> RunState:
+def state_of(run: RunDirectory | CrossValidation) -> RunState:
     """What became of a run; never fails for a broken one, so that a list shows the others."""
+    if isinstance(run, CrossValidation):
+        return _state_of_folds(run)
     try:
         facts = run.facts()
     except HandboneError:
@@ -77,6 +85,26 @@ def state_of(run: RunDirectory) -> RunState:
         int(facts.get("best_epoch", scores.get(dice, 0))),
         changed(run),
         str(facts.get("said", "")),
+    )
+
+
+def _state_of_folds(folds: CrossValidation) -> RunState:
+    try:
+        facts = folds.facts()
+    except HandboneError as error:
+        return RunState(
+            folds.path, "unknown", 0, 0, None, 0, changed(folds), str(error), counted="folds"
+        )
+    return RunState(
+        folds.path,
+        word_of(facts),
+        sum(state_of(run).state == "finished" for run in folds.runs() if run.path.is_dir()),
+        facts["folds"],
+        facts.get("mean_dice"),
+        0,
+        changed(folds),
+        str(facts.get("said", "")),
+        counted="folds",
     )
 
 
@@ -113,7 +141,7 @@ def last_line(path: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def changed(run: RunDirectory) -> str:
+def changed(run: RunDirectory | CrossValidation) -> str:
     """When the newest file of a run was written."""
     newest = max((file.stat().st_mtime for file in run.path.iterdir()), default=0.0)
     return datetime.fromtimestamp(newest, timezone.utc).strftime("%Y-%m-%d %H:%M")

@@ -18,6 +18,8 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 RUN_FACTS = "run.json"
 """Marks a run directory, which is easily given for its store."""
+CROSS_VALIDATION_FACTS = "cross_validation.json"
+"""Marks the folder of all folds' runs, in which a store lies."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,8 @@ def _what_it_is(path: Path) -> str:
         return "but a file; expected a folder that `hb predict -o` writes"
     if (path / RUN_FACTS).exists():
         return f"but a run; `hb predict {path} -i val -o STORE` makes a store with it"
+    if (path / CROSS_VALIDATION_FACTS).exists():
+        return f"but a cross-validation; its store is {path / 'out_of_fold'}"
     return f"there is no {MANIFEST} in it"
 
 

@@ -19,12 +19,18 @@ if TYPE_CHECKING:
 def open_run(path: Path) -> RunDirectory:
     """The run of a path; one sentence that says what else lies there."""
     from handbone_cli.errors import HandboneError
+    from handbone_cli.runs.cross_validation import CrossValidation
     from handbone_cli.runs.directory import RunDirectory
     from handbone_cli.store.store import MANIFEST
 
     run = RunDirectory(path)
     if path.is_file():
         raise HandboneError(f"{path}: a file; expected a run directory (what `hb train` writes).")
+    if CrossValidation(path).facts_file.exists():
+        raise HandboneError(
+            f"{path}: a cross-validation, of which every fold is a run; name one of them, for "
+            f"example {CrossValidation(path).run(0).path}."
+        )
     if (path / MANIFEST).exists() and not run.facts_file.exists():
         raise HandboneError(
             f"{path}: a store (what `hb predict` wrote); expected a run directory (what `hb train` "

@@ -114,6 +114,7 @@ class Rehearsal:
         return data
 
     def _train(self, data: RunData) -> Training:
+        from handbone_cli.commands.wiring.finetuning import refuse_leak
         from handbone_cli.commands.wiring.loading import RunData, build_source
         from handbone_cli.commands.wiring.training import build_learner, describe, wire
         from handbone_cli.commands.wiring.weights import match_initial_weights
@@ -130,6 +131,7 @@ class Rehearsal:
         header = describe(short, data.dataset, two)
         run.create(short, header)
         match = match_initial_weights(self.recipe, self.registry)
+        refuse_leak(match, self.recipe, data.validation)
         learner = build_learner(short, few, self.registry, match, resume=False)
         job = wire(short, few, learner, run, self.registry, header, watch)
         watch.begin()

@@ -38,6 +38,16 @@ class Learner:
     loss: Loss
 
 
+def refuse_before_data(recipe: Recipe) -> None:
+    """One sentence for an optimizer or a scheduler that cannot act, as no data is needed to see."""
+    from handbone_cli.networks.build import choose_device
+    from handbone_cli.training.optimizer import try_optimizer
+    from handbone_cli.training.schedule import refuse_schedule
+
+    try_optimizer(recipe.optimizer, choose_device())
+    refuse_schedule(recipe, validates=recipe.train.on == "train")
+
+
 def describe(
     recipe: Recipe,
     dataset: Dataset,
@@ -65,6 +75,16 @@ def describe(
             "devices": rank_count(),
         },
     }
+
+
+def describe_people(data: RunData) -> str:
+    """How many images there are to train on, and what becomes of the rest, in words."""
+    left_out = (
+        f"{len(data.validation)} of people left out"
+        if data.validation
+        else "nobody is left out: no validation, no early stopping, the last weights are kept"
+    )
+    return f"{len(data.training)} images to train on, {left_out}"
 
 
 def build_learner(

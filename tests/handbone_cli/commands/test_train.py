@@ -180,7 +180,7 @@ def test_a_run_that_never_saved_is_started_afresh_in_its_folder(trained_run, tmp
 def test_no_recipe_is_a_mistake_of_usage():
     done = hb("train")
     assert done.code == 2
-    assert "name a RECIPE, or a run with --resume RUN." in done.err
+    assert "name a RECIPE, or a run with --resume RUN or --finetune RUN." in done.err
 
 
 def test_an_unknown_optimizer_leaves_no_run_behind(tiny_data, tmp_path):

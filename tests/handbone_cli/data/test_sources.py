@@ -108,6 +108,21 @@ def test_the_parts_of_a_dataset(tiny_data):
     assert [s.image_id for s in tests] == ["image0012", "image0013"]
 
 
+def test_everybody_is_trained_on_and_the_parts_stay(tiny_data):
+    """`-i val` of a run on everybody still means the people of its fold."""
+    recipe, dataset = opened(tiny_data, "train.on=all", "data.exclude=['image0003']")
+    training, validation = training_and_validation(dataset, recipe)
+    assert (len(training), validation) == (11, [])
+    parts = {name: dataset_split(recipe, installed(), name) for name in ("train", "val")}
+    part, _ = opened(tiny_data, "data.exclude=['image0003']")
+    for name, samples in parts.items():
+        assert [s.image_id for s in samples] == [
+            s.image_id for s in dataset_split(part, installed(), name)
+        ]
+    few, _ = opened(tiny_data, "train.on=all", "data.folds=7")
+    assert len(training_and_validation(dataset, few)[0]) == 12
+
+
 def test_excluded_images(tiny_data):
     recipe, dataset = opened(tiny_data, "data.exclude=['image0003']")
     kept = [s.image_id for part in training_and_validation(dataset, recipe) for s in part]

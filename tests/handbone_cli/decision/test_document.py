@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from handbone_cli.decision import document
 from handbone_cli.decision.document import Decision
 from handbone_cli.errors import HandboneError
+from handbone_cli.store.store import Store
 
 PLANES = np.full((2, 6, 8), 200, np.uint8)
 
@@ -155,6 +157,21 @@ def test_stores_in_another_order_are_refused(make_store):
     swapped = made.on(made.members[::-1])
     assert said(document.open_members, swapped).startswith(
         f"{made.members[1]}: was not predicted with the model that the weights in this place "
+    )
+
+
+def test_a_store_of_one_fold_is_not_that_of_all(make_store):
+    """Weights chosen out of fold are for the models of all folds, each on its own people."""
+    made = two_stores(make_store, {"a": PLANES}, settings={"weights": ["m1", "m2"]})
+    models = tuple(document.model_of(store) for store in map(Store.open, made.members))
+    assert models == ("", "m1+m2")
+    out_of_fold = replace(made, models=models)
+    assert len(document.open_members(out_of_fold)) == 2
+    one = make_store("test", {"a": PLANES}, settings={"weights": "m1"})
+    assert said(document.open_members, out_of_fold.on([made.members[0], one.path])) == (
+        f"{one.path}: was predicted with one model, and the weights in this place were chosen for "
+        "the models of 2 folds, on people left out; choose weights on stores of one fold "
+        "(hb predict RUN -i val) to decide on other images with its run."
     )
 
 

@@ -1,0 +1,99 @@
+"""A cross-validation's directory: a run a fold, and one store of what each fold left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from handbone_cli.errors import HandboneError
+from handbone_cli.files import make_folder, read_json, require, write_json, write_text
+from handbone_cli.recipe.load import from_table, parse_toml, to_table, to_toml
+from handbone_cli.runs.directory import RunDirectory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from handbone_cli.host.registry import Registry
+    from handbone_cli.recipe.schema import Recipe
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """The files of all folds' training."""
+
+    path: Path
+
+    @property
+    def recipe_file(self) -> Path:
+        """The resolved recipe, with fold 0 for all."""
+        return self.path / "recipe.toml"
+
+    @property
+    def facts_file(self) -> Path:
+        """Recipe, number of folds, status, out-of-fold score."""
+        return self.path / "cross_validation.json"
+
+    @property
+    def log(self) -> Path:
+        """What a cross-validation in the background says."""
+        return self.path / "log.txt"
+
+    @property
+    def store(self) -> Path:
+        """The probabilities of everyone, each by the model of the fold that left them out."""
+        return self.path / "out_of_fold"
+
+    def run(self, fold: int) -> RunDirectory:
+        """The run of one fold."""
+        return RunDirectory(self.path / f"fold{fold}")
+
+    def runs(self) -> list[RunDirectory]:
+        """The runs of all folds, in order."""
+        return [self.run(fold) for fold in range(self.facts()["folds"])]
+
+    def create(self, recipe: Recipe) -> None:
+        """Start; one sentence if the folder holds something."""
+        self.refuse_second()
+        make_folder(self.path)
+        write_text(self.recipe_file, to_toml(recipe))
+        facts = {"recipe": to_table(recipe), "folds": recipe.data.folds, "status": "running"}
+        write_json(self.facts_file, facts)
+
+    def refuse_second(self) -> None:
+        """One sentence if there is something of a cross-validation already, or anything else."""
+        if self.facts_file.exists():
+            if any(run.last.exists() or run.best.exists() for run in self.runs()):
+                raise HandboneError(
+                    f"{self.path}: holds a cross-validation already; go on with --resume, or "
+                    "choose another -o."
+                )
+        elif self.path.is_dir() and any(each != self.log for each in self.path.iterdir()):
+            raise HandboneError(
+                f"{self.path}: the folder has files but no cross-validation; choose another -o."
+            )
+
+    def facts(self) -> dict[str, Any]:
+        """What cross_validation.json says."""
+        content = read_json(require(self.facts_file, "what `hb train --fold all` writes"))
+        if (
+            not isinstance(content, dict)
+            or not isinstance(content.get("recipe"), dict)
+            or type(content.get("folds")) is not int
+        ):
+            raise HandboneError(
+                f"{self.facts_file}: not what `hb train --fold all` writes (no recipe or folds)."
+            )
+        return content
+
+    def update_facts(self, **values: Any) -> None:
+        """Change some of cross_validation.json."""
+        write_json(self.facts_file, {**self.facts(), **values})
+
+    def recipe(self, registry: Registry) -> Recipe:
+        """The recipe of all folds."""
+        return from_table(parse_toml(self.recipe_file), registry, str(self.recipe_file))
+
+
+def of_fold(recipe: Recipe, fold: int) -> Recipe:
+    """The same recipe with another fold left out."""
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"fold": fold})})
