@@ -151,7 +151,7 @@ def fill_store(
                     unreadable.append(str(error))
                 report(done, len(samples))
     finally:
-        store.remove_if_empty()
+        store.close()
     if unreadable:
         good = len(samples) - len(unreadable)
         rest = [f"The other {good} of {len(samples)} are in {output}."] if good else []
