@@ -111,7 +111,7 @@ def detach(run: RunDirectory, words: list[str]) -> None:
 def refuse_running(run: RunDirectory) -> None:
     """Two processes must not train one run."""
     from handbone_cli.errors import HandboneError
-    from handbone_cli.runs.process import is_alive
+    from handbone_cli.processes import is_alive
 
     facts = run.facts()
     if facts.get("status") == "running" and is_alive(facts.get("process")):
@@ -150,14 +150,16 @@ def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bo
     from handbone_cli.errors import HandboneError, InterruptedRunError
     from handbone_cli.files import read_bytes, write_bytes
     from handbone_cli.networks.build import choose_device
-    from handbone_cli.runs.process import describe_process
+    from handbone_cli.processes import describe_process
     from handbone_cli.terminal.progress import say
     from handbone_cli.terminal.training_table import TrainingTable
     from handbone_cli.training.loop import train as run_loop
     from handbone_cli.training.optimizer import try_optimizer
+    from handbone_cli.training.trackers import check_trackers
 
     # What a recipe can get wrong comes before the run's folder, and what is quick before the data.
     try_optimizer(recipe.optimizer, choose_device())
+    check_trackers(recipe, registry)
     match = None if resume else match_initial_weights(recipe, registry)
     data = gather(recipe, registry)
     learner = build_learner(recipe, data, registry, match, resume=resume)

@@ -152,12 +152,13 @@ def train(job: Training, *, resume: bool = False) -> Position:
                         saved = time.monotonic()
                 else:
                     break
+            rate = learning_rate(recipe, (at.epoch + 1) * steps - 1, steps, at.history)
             dice = _validate(job, at, interrupted, state)
             mean_loss = at.mean_loss
             at.end_epoch()
             save_state(job.last, state, at, job.header, recipe.train.keep)
             saved = time.monotonic()
-            _report(job, at, mean_loss, dice, time.perf_counter() - started)
+            _report(job, at, mean_loss, rate, dice, time.perf_counter() - started)
             if interrupted.is_set() and at.epoch < recipe.train.epochs:
                 _leave(job)
     if at.best_epoch == 0:
@@ -178,8 +179,11 @@ def _validate(
         return None
     job.judged.eval()
     scores: list[NDArray[np.float64]] = []
+    drawn: list[tuple[Scored, NDArray[np.uint8]]] = []
     for scored in job.validate():
         scores.append(scored.dice)
+        if scored.draw is not None and (rgb := scored.draw(number)) is not None:
+            drawn.append((scored._replace(draw=None), rgb))
         job.observer.validating(len(scores))
         if interrupted.is_set():
             _save_and_leave(job, state, at)
@@ -189,7 +193,17 @@ def _validate(
     if at.history[-1] > at.best_dice:
         at.best_dice, at.best_epoch, at.stale = at.history[-1], number, 0
         save_weights(job.best, job.judged, {**job.header, "epoch": number, "dice": at.best_dice})
+    for scored, rgb in drawn:
+        of_image = {"epoch": number, "image_id": scored.image_id, "best": at.best_epoch == number}
+        shown = {**of_image, **_in_words(job, scored.dice)}
+        job.trackers.picture(f"validation/{scored.image_id}", rgb, shown)
     return np.asarray(dice)
+
+
+def _in_words(job: Training, dice: NDArray[np.float64]) -> dict[str, Any]:
+    """Dice (C,) as trackers are told it."""
+    by_name = zip(job.header["class_names"], dice, strict=True)
+    return {"mean_dice": float(dice.mean()), "dice": {n: round(float(d), 5) for n, d in by_name}}
 
 
 def _stale(at: Position, recipe: Recipe) -> bool:
@@ -197,17 +211,21 @@ def _stale(at: Position, recipe: Recipe) -> bool:
 
 
 def _report(
-    job: Training, at: Position, loss: float | None, dice: NDArray[np.float64] | None, took: float
+    job: Training,
+    at: Position,
+    loss: float | None,
+    rate: float,
+    dice: NDArray[np.float64] | None,
+    took: float,
 ) -> None:
     values: dict[str, Any] = {
         "epoch": at.epoch,
         "loss": loss,
+        "lr": rate,
         "seconds": round(took, 2),
     }
     if dice is not None:
-        names = job.header["class_names"]
-        values["mean_dice"] = float(dice.mean())
-        values["dice"] = {n: round(float(d), 5) for n, d in zip(names, dice, strict=True)}
+        values |= _in_words(job, dice)
     job.trackers.log("epoch", values)
     job.observer.epoch(values, dice)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 from handbone_cli.masks import PackedMask
@@ -16,12 +17,18 @@ if TYPE_CHECKING:
     from handbone_cli.host.interfaces import Sample
     from handbone_cli.store.boxes import BoxedProbabilities
 
+    Draw = Callable[
+        [Sample, PackedMask, PackedMask, NDArray[np.float64], int], NDArray[np.uint8] | None
+    ]
+    """Sample, prediction, truth, Dice (C,) and epoch to (h, w, 3) RGB; None: it is not drawn."""
+
 
 class Scored(NamedTuple):
-    """Hard Dice of every class of one image."""
+    """Hard Dice of every class of one image; `draw` makes its picture, if it has one."""
 
     image_id: str
     dice: NDArray[np.float64]
+    draw: Callable[[int], NDArray[np.uint8] | None] | None = None
 
 
 def half(probabilities: BoxedProbabilities) -> PackedMask:
@@ -33,7 +40,9 @@ def half(probabilities: BoxedProbabilities) -> PackedMask:
 
 
 def validate(
-    samples: Sequence[Sample], predict: Callable[[Sample], BoxedProbabilities]
+    samples: Sequence[Sample],
+    predict: Callable[[Sample], BoxedProbabilities],
+    draw: Draw | None = None,
 ) -> Iterator[Scored]:
     """Score sample after sample at full size, so that the caller can show and stop."""
     for sample in samples:
@@ -41,4 +50,6 @@ def validate(
             continue
         predicted = half(predict(sample))
         truth = PackedMask.from_labels(sample.read_labels(), predicted.size, predicted.classes)
-        yield Scored(sample.image_id, dice_per_class(predicted, truth))
+        dice = dice_per_class(predicted, truth)
+        picture = functools.partial(draw, sample, predicted, truth, dice) if draw else None
+        yield Scored(sample.image_id, dice, picture)

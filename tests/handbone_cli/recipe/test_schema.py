@@ -14,6 +14,7 @@ from handbone_cli.recipe.schema import (
     Optimizer,
     Recipe,
     Scheduler,
+    Tracking,
 )
 
 LEAST = {"name": "x", "model": {"name": "nnunet"}, "loss": {"name": "dice"}}
@@ -155,3 +156,19 @@ def test_every_key_of_optimizer_and_scheduler_is_described():
     for name in ("Optimizer", "Scheduler"):
         keys = definitions[name]["properties"].items()
         assert [key for key, it in keys if "description" not in it] == []
+
+
+@pytest.mark.parametrize(
+    ("trackers", "names"),
+    [
+        ((), ["jsonl"]),
+        (("jsonl",), ["jsonl"]),
+        (("wandb",), ["jsonl", "wandb"]),
+        ((ComponentSection(name="wandb"), "jsonl"), ["wandb", "jsonl"]),
+        (({"name": "tensorboard", "pictures": False},), ["jsonl", "tensorboard"]),
+    ],
+)
+def test_every_run_has_its_record_whatever_it_names(trackers, names):
+    sections = Tracking(trackers=trackers).sections
+    assert [section.name for section in sections] == names
+    assert sections[-1].options == ({"pictures": False} if "tensorboard" in names else {})
