@@ -16,6 +16,8 @@ from handbone_cli.errors import HandboneError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+CHUNK = 2**22
+"""Bytes read at a time."""
 HEAD = 4096
 """Bytes at the start of a file that say who wrote it."""
 
@@ -169,6 +171,18 @@ def _read_head(path: Path) -> bytes:
 def digest(content: bytes) -> str:
     """SHA-256 of some bytes, hexadecimal."""
     return hashlib.sha256(content).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file that may be larger than the memory."""
+    found = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                found.update(chunk)
+    except OSError as error:
+        raise explain(error, path, "read it") from error
+    return found.hexdigest()
 
 
 def digest_json(content: Any) -> str:

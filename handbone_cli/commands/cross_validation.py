@@ -119,7 +119,7 @@ def foresee(folds: CrossValidation, recipe: Recipe, registry: Registry) -> None:
             '--fold all leaves everybody out once, and train.on = "all" nobody; leave out one of '
             "them."
         )
-    refuse_before_data(recipe)
+    refuse_before_data(recipe, registry)
     begun = [
         run.last.exists() or is_finished(run) for run in map(folds.run, range(recipe.data.folds))
     ]
@@ -151,7 +151,7 @@ def work(folds: CrossValidation, recipe: Recipe, registry: Registry, devices: in
     from handbone_cli.commands.evaluate import show
     from handbone_cli.commands.predict import tell_end
     from handbone_cli.errors import HandboneError, InterruptedRunError
-    from handbone_cli.runs.process import describe_process
+    from handbone_cli.processes import describe_process
 
     folds.update_facts(status="running", process=describe_process(), said="")
     try:

@@ -130,8 +130,7 @@ def fill_store(
     from handbone_cli.commands.wiring.filling import describe_settings, write_all
     from handbone_cli.commands.wiring.prediction import build_predictor, load_model, weights_file
     from handbone_cli.data.sources import SPLITS, dataset_split, from_files
-    from handbone_cli.files import digest_json
-    from handbone_cli.networks.weights import file_digest
+    from handbone_cli.files import digest_json, file_digest
     from handbone_cli.store.store import StoreWriter
 
     names = directory.facts()["class_names"]

@@ -14,9 +14,9 @@ PATIENCE = 60.0
 FOLLOW_EVERY = 0.5
 
 
-@click.group(short_help="List, show, follow and stop runs.")
+@click.group(short_help="List, show, draw, follow and stop runs.")
 def runs() -> None:
-    """List, show, follow and stop runs."""
+    """List, show, draw, follow and stop runs."""
 
 
 @runs.command("list")
@@ -106,6 +106,27 @@ def group_rows(
         names = ", ".join(facts.get("small_bone_names", []))
         rows.insert(0, ("small bones", f"{best['small_bones']:.4f} ({names})"))
     return rows
+
+
+@runs.command()
+@click.argument("run", type=Path)
+@click.option("-o", "--output", type=Path, help="The SVG.  [default: RUN/curves.svg]")
+def curves(run: Path, output: Path | None) -> None:
+    """Draw loss, Dice with the worst bones, and learning rate of RUN over its epochs."""
+    from handbone_cli.commands.wiring.prediction import open_run
+    from handbone_cli.errors import HandboneError
+    from handbone_cli.files import refuse_foreign, write_text
+    from handbone_cli.results.curves import draw_curves, is_curves
+    from handbone_cli.runs.overview import metrics
+
+    directory = open_run(run)
+    directory.facts()
+    epochs, path = metrics(directory), output or run / "curves.svg"
+    if not epochs:
+        raise HandboneError(f"{run}: no epoch is over yet, so there is nothing to draw.")
+    refuse_foreign(path, "curves", is_curves)
+    write_text(path, draw_curves(epochs, run.resolve().name))
+    click.echo(f"{path}: {len(epochs)} epoch{'s' if len(epochs) > 1 else ''}")
 
 
 @runs.command()

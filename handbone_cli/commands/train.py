@@ -71,9 +71,10 @@ def train(
         if output is not None or finetune is not None:
             word = "-o" if output is not None else "--finetune"
             raise click.UsageError(f"--resume RUN goes on in RUN; leave out {word}.")
-        of_all = fold == ALL or CrossValidation(resume).facts_file.exists()
-        resume_one_or_all = resume_all if of_all else go_on
-        resume_one_or_all(resume, recipe, overrides, fold, registry, devices, background)
+        if fold == ALL or CrossValidation(resume).facts_file.exists():
+            resume_all(resume, recipe, overrides, fold, registry, devices, background)
+        else:
+            go_on(resume, recipe, overrides, fold, registry, devices, background)
         return
     if finetune is not None:
         if recipe is not None:
@@ -122,7 +123,7 @@ def go_on(
     path: Path,
     recipe: str | None,
     overrides: tuple[str, ...],
-    fold: Fold,
+    fold: int | None,
     registry: Registry,
     devices: int,
     background: bool,

@@ -89,7 +89,7 @@ def describe_import(
     """
     import handbone_cli
     from handbone_cli.errors import HandboneError
-    from handbone_cli.networks.weights import file_digest
+    from handbone_cli.files import file_digest
 
     first_sides = {int(tensor.shape[0]) for tensor in found.tensors.values() if tensor.ndim}
     if given is not None and len(given) not in first_sides:

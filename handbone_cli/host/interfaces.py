@@ -266,7 +266,34 @@ class Tracker(Protocol):
         """Record the values of one event ('epoch', 'end'); JSON-able."""
 
     def close(self) -> None:
-        """Finish; called once, also after Ctrl-C."""
+        """Finish; called once, also after Ctrl-C, and after a call that failed."""
+
+
+@runtime_checkable
+class PictureTracker(Protocol):
+    """A tracker that takes pictures, too."""
+
+    def picture(self, name: str, rgb: NDArray[np.uint8], values: Mapping[str, Any]) -> None:
+        """Record a picture, before the figures of its epoch come.
+
+        Args:
+            name: the same for the same thing at every epoch, as 'validation/IMAGE_ID'.
+            rgb: (h, w, 3) uint8, not to be written to.
+            values: `epoch`, `image_id`, `mean_dice`, `dice` by class, and `best`: whether no
+                validation so far was better; JSON-able.
+        """
+
+
+@runtime_checkable
+class CheckingFactory(Protocol):
+    """A tracker's factory that can be asked before there is a run."""
+
+    def check(self, options: Any) -> None:
+        """Whether it could be built here; nothing is written.
+
+        Raises:
+            HandboneError: what a person has to put right first: a package, an account.
+        """
 
 
 @dataclass(frozen=True)

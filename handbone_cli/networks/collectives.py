@@ -199,14 +199,25 @@ def synchronise_batchnorm(model: Network, device: torch.device) -> Network:
 
 def gather(items: Sequence[Item]) -> list[Item]:
     """The results of all processes for a list that `ranks.share` dealt out, in its order."""
+    parts = _of_all(items)
+    total = sum(len(part) for part in parts)
+    return [parts[place % len(parts)][place // len(parts)] for place in range(total)]
+
+
+def collect(items: Sequence[Item]) -> list[Item]:
+    """What all processes have, one after another."""
+    return [item for part in _of_all(items) for item in part]
+
+
+def _of_all(items: Sequence[Item]) -> list[list[Item]]:
+    """The lists of all processes; they trust one another, for this pickles."""
     if not _control:
-        return list(items)
+        return [list(items)]
     parts: list[list[Item]] = [[] for _ in range(rank_count())]
     agree()
     with _companions():
         distributed.all_gather_object(parts, list(items), group=_control[0])
-    total = sum(len(part) for part in parts)
-    return [parts[place % len(parts)][place // len(parts)] for place in range(total)]
+    return parts
 
 
 @contextlib.contextmanager

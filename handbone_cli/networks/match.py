@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from handbone_cli.errors import HandboneError
-from handbone_cli.networks.weights import file_digest
+from handbone_cli.files import file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -39,7 +38,6 @@ DTYPES = {
 """What every release of safetensors that we allow reads, in the order in which its own writer
 lays tensors down: the widest first, so that every one is aligned."""
 ALIGNMENT = 8
-CHUNK = 2**22
 HEAD = 9
 LONGEST_TABLE = 100_000_000
 """Bytes that safetensors allows for the table of a file's tensors."""
@@ -193,18 +191,6 @@ def is_safetensors(start: bytes) -> bool:
     The length's first byte may be any, also that of a pickle.
     """
     return start[8:HEAD] == b"{" and int.from_bytes(start[:8], "little") <= LONGEST_TABLE
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file of weights, which names them in a store and in a run."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                digest.update(chunk)
-    except OSError as error:
-        raise explain(error, path, "read it") from error
-    return digest.hexdigest()
 
 
 def own_tensors(model: nn.Module) -> dict[str, torch.Tensor]:

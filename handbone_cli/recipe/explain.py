@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 from pydantic import BaseModel, ValidationError
 
 from handbone_cli.errors import HandboneError, closest
-from handbone_cli.recipe.schema import MODEL_KEYS, Data, Recipe
+from handbone_cli.recipe.schema import MODEL_KEYS, TRACKER_BRANCHES, Data, Recipe
 from handbone_cli.recipe.wording import expected
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def explain_errors(
             said = _expectation(dict(problem), _keys_at(path[:-1]), _keys_elsewhere(path))
         else:
             said = _expectation(dict(problem), known, [])
-        if len(path) < len(problem["loc"]) and problem["type"] == "model_type":
-            said = f"{said} or false"
+        if problem["type"] == "model_type" and _is_branch(problem["loc"][-1]):
+            said += " or a name" if problem["loc"][-1] in TRACKER_BRANCHES else " or false"
         lines.append(_line(path, said, table, origins, source))
     return list(dict.fromkeys(lines))
 
@@ -51,7 +51,7 @@ def explain_options(
     lines, waiting = [], list(components(table))
     while waiting:
         path, kind, name, options = waiting.pop(0)
-        where = (*path, "dataset" if kind == "datasets" else "name")
+        where = _key_of_name(path, kind, table)
         try:
             component = registry.get(kind, name)
         except HandboneError as error:
@@ -69,7 +69,7 @@ def explain_options(
                 lines.append(_line(key, said, table, origins, source))
             continue
         waiting += nested_components(path, kind, parsed)
-    return lines + _unknown_names(table, registry, origins, source)
+    return lines + _unknown_loader(table, registry, origins, source)
 
 
 def components(
@@ -91,6 +91,12 @@ def components(
         for index, section in enumerate(sections if isinstance(sections, list) else []):
             if isinstance(section, dict) and isinstance(section.get("name"), str):
                 yield (key, str(index)), kind, section["name"], _without_name(section)
+    for place, section in enumerate(_entries(table)):
+        where = ("tracking", "trackers", str(place))
+        if isinstance(section, str):
+            yield where, "trackers", section, {}
+        elif isinstance(section, dict) and isinstance(section.get("name"), str):
+            yield where, "trackers", section["name"], _without_name(section)
 
 
 def nested_components(
@@ -119,23 +125,32 @@ def is_nested(value: object) -> TypeGuard[Any]:
     )
 
 
-def _unknown_names(
+def _unknown_loader(
     table: dict[str, Any], registry: Registry, origins: Origins, source: str
 ) -> list[str]:
-    """Loaders and trackers, which a recipe names without options."""
-    wanted: list[tuple[tuple[str, ...], str, Any]] = []
-    data, tracking = table.get("data", {}), table.get("tracking", {})
-    if isinstance(data, dict) and data.get("loader", "auto") != "auto":
-        wanted.append((("data", "loader"), "loaders", data["loader"]))
-    if isinstance(tracking, dict) and isinstance(tracking.get("trackers"), list):
-        wanted += [(("tracking", "trackers"), "trackers", name) for name in tracking["trackers"]]
-    lines = []
-    for path, kind, name in wanted:
-        try:
-            registry.get(kind, str(name))
-        except HandboneError as error:
-            lines.append(_line(path, str(error).rstrip("."), table, origins, source))
-    return lines
+    """The loader, which a recipe names without options."""
+    data = table.get("data", {})
+    name = data.get("loader", "auto") if isinstance(data, dict) else "auto"
+    try:
+        if name != "auto":
+            registry.get("loaders", str(name))
+    except HandboneError as error:
+        return [_line(("data", "loader"), str(error).rstrip("."), table, origins, source)]
+    return []
+
+
+def _entries(table: dict[str, Any]) -> list[Any]:
+    """What a recipe says in tracking.trackers, names or tables."""
+    tracking = table.get("tracking", {})
+    entries = tracking.get("trackers", []) if isinstance(tracking, dict) else []
+    return list(entries) if isinstance(entries, (list, tuple)) else []
+
+
+def _key_of_name(path: tuple[str, ...], kind: str, table: dict[str, Any]) -> tuple[str, ...]:
+    """The key that names a component."""
+    if isinstance(_value(table, path), str):  # a tracker, by its name alone
+        return path
+    return (*path, "dataset" if kind == "datasets" else "name")
 
 
 def _without_name(section: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +159,7 @@ def _without_name(section: dict[str, Any]) -> dict[str, Any]:
 
 def _is_branch(part: object) -> bool:
     """Whether a part of pydantic's location names a union's branch and not a key."""
-    return part == "Clahe"
+    return part == "Clahe" or part in TRACKER_BRANCHES
 
 
 def _expectation(problem: dict[str, Any], known: set[str], elsewhere: list[str]) -> str:

@@ -193,11 +193,16 @@ def load_recipe(
 def with_defaults(recipe: Recipe, registry: Registry) -> Recipe:
     """The recipe with every option of its plugins that was not said, at the plugin's default."""
     table = recipe.model_dump(mode="json")
-    for path, kind, name, options in components(table):
+    for (*way, last), kind, name, options in components(table):
         place: Any = table
-        for part in path:
+        for part in way:
             place = place[int(part)] if isinstance(place, list) else place[part]
-        place |= complete_options(registry, kind, name, options)
+        key = int(last) if isinstance(place, list) else last
+        complete = complete_options(registry, kind, name, options)
+        if isinstance(place[key], dict):
+            place[key] |= complete
+        elif complete:  # a tracker, by its name alone
+            place[key] = {"name": name, **complete}
     return Recipe.model_validate(table)
 
 

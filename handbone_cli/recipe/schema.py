@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -303,10 +305,41 @@ class Predict(Section):
         return self
 
 
+RECORD = "jsonl"
+"""The tracker that every run has: `hb runs` reads its file."""
+TRACKER_BRANCHES = NAME, TABLE = "tracker's name", "tracker's table"
+"""What pydantic calls the two forms of an entry of tracking.trackers where it is wrong."""
+
+TrackerEntry = Annotated[
+    Annotated[str, Tag(NAME)] | Annotated[ComponentSection, Tag(TABLE)],
+    Discriminator(lambda entry: NAME if isinstance(entry, str) else TABLE),
+]
+
+
 class Tracking(Section):
     """Who hears of a run's figures."""
 
-    trackers: tuple[str, ...] = ("jsonl",)
+    trackers: tuple[TrackerEntry, ...] = Field(
+        (RECORD,), description="names, or tables of a name and options; jsonl is there in any case"
+    )
+    pictures: int = Field(
+        2, ge=0, description="images drawn at every validation, always the same; 0: none"
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Tracking:
+        names = [section.name for section in self.sections]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"'{name}' is there {names.count(name)} times; once is enough")
+        return self
+
+    @property
+    def sections(self) -> tuple[ComponentSection, ...]:
+        """Every tracker of a run with its options; jsonl comes first where it is not said."""
+        said = [ComponentSection(name=e) if isinstance(e, str) else e for e in self.trackers]
+        known = any(section.name == RECORD for section in said)
+        return tuple(said if known else [ComponentSection(name=RECORD), *said])
 
 
 class Recipe(Section):

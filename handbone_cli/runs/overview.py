@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from handbone_cli.errors import HandboneError
+from handbone_cli.processes import is_alive
 from handbone_cli.runs.cross_validation import CrossValidation
 from handbone_cli.runs.directory import RunDirectory
-from handbone_cli.runs.process import is_alive
 
 if TYPE_CHECKING:
     from pathlib import Path

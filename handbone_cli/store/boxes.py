@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from handbone_cli.errors import HandboneError
-from handbone_cli.files import atomic_write
+from handbone_cli.files import digest, write_bytes
 from handbone_cli.masks import EMPTY, clip_box, grow_box, tight_box
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -80,8 +80,11 @@ class BoxedProbabilities:
             result[y0 - box[0] : y1 - box[0], x0 - box[2] : x1 - box[2]] = source
         return result
 
-    def save(self, path: Path) -> None:
-        """Write one compressed .npz, whole or not at all: size, boxes and a member a class."""
+    def save(self, path: Path) -> tuple[int, str]:
+        """Write one compressed .npz, whole or not at all: size, boxes and a member a class.
+
+        Gives the bytes of the file and their SHA-256.
+        """
         buffer = io.BytesIO()
         members = {f"q{index}": crop for index, crop in enumerate(self.crops)}
         np.savez_compressed(
@@ -90,24 +93,32 @@ class BoxedProbabilities:
             boxes=self.boxes,
             **members,  # type: ignore[arg-type]
         )
-        with atomic_write(path) as file:
-            file.write(buffer.getbuffer())
+        write_bytes(path, content := buffer.getvalue())
+        return len(content), digest(content)
 
     @classmethod
-    def load(cls, path: Path) -> BoxedProbabilities:
-        """Read what `save` wrote; one sentence if the file is torn."""
+    def load(cls, path: Path, chosen: Sequence[int] | None = None) -> BoxedProbabilities:
+        """Read what `save` wrote; one sentence if the file is torn.
+
+        Args:
+            path: the .npz.
+            chosen: these classes alone, in this order; no other is read. All by default.
+        """
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as members:
                 boxes = members["boxes"]
                 height, width = (int(side) for side in members["size"])
-                crops = tuple(members[f"q{index}"] for index in range(len(boxes)))
+                places = range(len(boxes)) if chosen is None else chosen
+                boxes = boxes[list(places)]
+                crops = tuple(members[f"q{index}"] for index in places)
+            sizes = [(int(y1 - y0), int(x1 - x0)) for y0, y1, x0, x1 in boxes]
         except FileNotFoundError as error:
             raise HandboneError(f"{path}: missing from the store; predict it again.") from error
         except (
             OSError,
             ValueError,
             TypeError,
-            KeyError,
+            LookupError,
             EOFError,
             RuntimeError,
             *BAD_ZIP,
@@ -115,7 +126,6 @@ class BoxedProbabilities:
             raise HandboneError(
                 f"{path}: not a readable part of a store ({error}); delete it and predict again."
             ) from error
-        sizes = [(int(y1 - y0), int(x1 - x0)) for y0, y1, x0, x1 in boxes]
         if [crop.shape for crop in crops] != sizes:
             raise HandboneError(
                 f"{path}: a crop does not fit its box; delete it and predict again."

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import asdict, dataclass
+import zipfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from handbone_cli.errors import HandboneError, differences
+from handbone_cli.errors import HandboneError, closest, differences
 from handbone_cli.files import digest_json, make_folder, read_json, require, write_json
 from handbone_cli.store.boxes import CORE, FLOOR, MARGIN, BoxedProbabilities
+from handbone_cli.store.journal import Journal, apply
+from handbone_cli.store.lock import LOCK, WriterLock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from typing_extensions import Self
+
 MANIFEST = "manifest.json"
+JOURNAL = "images.jsonl"
+IMAGES = "images"
 FORMAT = 1
 RUN_FACTS = "run.json"
 """Marks a run directory, which is easily given for its store."""
@@ -33,6 +41,10 @@ class ImageEntry:
         source: the image file, if there is one.
         sha256: of that file's bytes; empty where there is no file.
         seen: whether the model was trained on this person, so that its masks prove nothing.
+        imported_sha256: of the file that the probabilities were imported from; empty where `hb`
+            predicted them.
+        npz_bytes: of the store's own file; None in stores of before and of other programs.
+        npz_sha256: of the store's own file; empty where nobody wrote it down.
     """
 
     person: str
@@ -41,6 +53,9 @@ class ImageEntry:
     source: str | None
     sha256: str
     seen: bool
+    imported_sha256: str = ""
+    npz_bytes: int | None = None
+    npz_sha256: str = ""
 
 
 class Store:
@@ -58,6 +73,8 @@ class Store:
         require(path, "a store (a folder that `hb predict -o` writes)")
         if not (path / MANIFEST).exists():
             raise HandboneError(f"{path}: not a store, {_what_it_is(path)}.")
+        # The journal first: what the manifest takes in between is then read twice, not never.
+        changes = Journal(path / JOURNAL).changes()
         manifest = read_json(path / MANIFEST)
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             raise HandboneError(f"{path / MANIFEST}: not a store manifest of format {FORMAT}.")
@@ -65,7 +82,7 @@ class Store:
         if missing:
             raise HandboneError(f"{path / MANIFEST}: lacks {', '.join(sorted(missing))}.")
         try:
-            return cls(path, manifest)
+            return cls(path, {**manifest, "images": apply(changes, manifest["images"])})
         except (TypeError, AttributeError) as error:
             raise HandboneError(
                 f"{path / MANIFEST}: an image's entry is wrong: {error}."
@@ -81,18 +98,40 @@ class Store:
         """What tables call the store."""
         return self.path.name
 
-    def load(self, image_id: str) -> BoxedProbabilities:
-        """The probabilities of one image."""
-        return BoxedProbabilities.load(image_file(self.path, image_id))
+    def load(self, image_id: str, class_names: Sequence[str] | None = None) -> BoxedProbabilities:
+        """The probabilities of one image, or of some of its classes in that order."""
+        path = image_file(self.path, image_id)
+        if class_names is None:
+            return BoxedProbabilities.load(path)
+        self.require_classes(class_names)
+        return BoxedProbabilities.load(path, [self.class_names.index(n) for n in class_names])
+
+    def load_class(self, image_id: str, class_name: str) -> BoxedProbabilities:
+        """The probabilities of one class of one image, as class 0; nothing else is read."""
+        return self.load(image_id, [class_name])
+
+    def require_classes(self, class_names: Sequence[str]) -> None:
+        """Refuse a class that the store does not have."""
+        for name in class_names:
+            if name not in self.class_names:
+                hint = closest(name, self.class_names)
+                raise HandboneError(f"{self.path}: no class is called '{name}'. {hint}")
 
     def digest(self) -> str:
         """Names the content: settings, classes, and every image with the key it was made under."""
-        images = {name: [e.person, e.sha256] for name, e in self.images.items()}
+        images = {
+            name: [e.person, e.sha256, *filter(None, [e.imported_sha256])]
+            for name, e in self.images.items()
+        }
         return digest_json([self.manifest["settings"], self.class_names, images])
 
 
 class StoreWriter:
-    """A store being written: image by image, continued where it stopped."""
+    """A store being written: image by image, continued where it stopped, by one writer at a time.
+
+    An image's file is written first, then its line in the journal, so that no torn write is ever
+    listed; `close` puts the journal into the manifest.
+    """
 
     def __init__(
         self,
@@ -102,7 +141,7 @@ class StoreWriter:
         order: Sequence[str],
         labels: Mapping[str, Any] | None,
     ) -> None:
-        """Create a store, or continue one of the same settings.
+        """Create a store, or continue one of the same settings; it is locked until `close`.
 
         Args:
             path: the folder.
@@ -112,7 +151,8 @@ class StoreWriter:
             labels: the dataset that has the truth (name, root, options), if any.
 
         Raises:
-            HandboneError: the folder holds a store of other settings, or something else.
+            HandboneError: the folder holds a store of other settings, or something else; another
+                process writes it.
         """
         self.path = path
         self._manifest: dict[str, Any] = {
@@ -126,13 +166,33 @@ class StoreWriter:
             "order": list(order),
             "images": {},
         }
-        self._is_new = not (path / MANIFEST).exists()
-        if not self._is_new:
-            self._continue(Store.open(path))
-        elif path.is_dir() and any(path.iterdir()):
+        self._journal = Journal(path / JOURNAL)
+        if not (path / MANIFEST).exists() and _is_foreign(path):
             raise HandboneError(f"{path}: the folder has files but no store; choose another -o.")
-        make_folder(path / "images")
-        self._save()
+        make_folder(path / IMAGES)
+        self._lock = WriterLock(path / LOCK)
+        try:
+            self._is_new = not (path / MANIFEST).exists()
+            if not self._is_new:
+                self._continue(Store.open(path))
+            self._save()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @classmethod
+    def reopen(cls, path: Path) -> StoreWriter:
+        """Write on in a store as it is."""
+        old = Store.open(path)
+        order = old.manifest.get("order", list(old.images))
+        settings, labels = old.manifest["settings"], old.manifest.get("labels")
+        return cls(path, old.class_names, settings, order, labels)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _continue(self, old: Store) -> None:
         changed = differences(old.manifest["settings"], self._manifest["settings"])
@@ -143,31 +203,62 @@ class StoreWriter:
                 f"{self.path}: holds a store of another prediction: {', '.join(changed.values())}; "
                 "predict as then to add to it, choose another -o, or delete it."
             )
-        order = dict.fromkeys([*old.manifest["order"], *self._manifest["order"]])
-        self._manifest |= {"images": dict(old.manifest["images"]), "order": list(order)}
+        before = old.manifest.get("order", list(old.images))
+        order = dict.fromkeys([*before, *self._manifest["order"]])
+        labels = self._manifest["labels"] or old.manifest.get("labels")
+        self._manifest |= {
+            "images": dict(old.manifest["images"]), "order": list(order), "labels": labels,
+        }  # fmt: skip
 
-    def has(self, image_id: str, sha256: str) -> bool:
-        """Whether an image of just these bytes is done and its file is there."""
+    def has(self, image_id: str, sha256: str, imported_sha256: str = "") -> bool:
+        """Whether an image of just these bytes is done and its file is there and not cut off."""
         entry = self._manifest["images"].get(image_id)
-        done = entry is not None and sha256 != "" and entry["sha256"] == sha256
-        return done and image_file(self.path, image_id).exists()
+        if entry is None or not (sha256 or imported_sha256):
+            return False
+        known = entry["sha256"], entry.get("imported_sha256", "")
+        file = image_file(self.path, image_id)
+        return known == (sha256, imported_sha256) and is_whole(file, entry.get("npz_bytes"))
 
     def write(self, image_id: str, probabilities: BoxedProbabilities, entry: ImageEntry) -> None:
-        """Add one image: its file first, then the manifest, so no torn write is ever listed."""
-        probabilities.save(image_file(self.path, image_id))
-        self._manifest["images"][image_id] = asdict(entry)
-        self._save()
+        """Add one image, or put another in its place."""
+        size, sha256 = probabilities.save(image_file(self.path, image_id))
+        noted = asdict(replace(entry, npz_bytes=size, npz_sha256=sha256))
+        self._journal.append(image_id, noted)
+        self._manifest["images"][image_id] = noted
 
-    def remove_if_empty(self) -> None:
-        """Take a store away again that this writer began and that has no image yet."""
-        if self._is_new and not self._manifest["images"]:
-            (self.path / MANIFEST).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # something else has come to lie there
-                (self.path / "images").rmdir()
-                self.path.rmdir()
+    def forget(self, image_id: str) -> None:
+        """Drop an image and its file, so that it is made again."""
+        self._journal.append(image_id, None)
+        del self._manifest["images"][image_id]
+        image_file(self.path, image_id).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Write the manifest and let others write; a store that was begun for nothing goes away."""
+        try:
+            if self._is_new and not self._manifest["images"]:
+                with contextlib.suppress(OSError):  # something has come to lie there: it stays
+                    (self.path / IMAGES).rmdir()
+                    (self.path / MANIFEST).unlink()
+                    self._journal.clear()
+            elif self._journal.path.exists():
+                self._save()
+        finally:
+            self._lock.release()
+        with contextlib.suppress(OSError):  # not empty: a store, or not ours alone
+            self.path.rmdir()
 
     def _save(self) -> None:
         write_json(self.path / MANIFEST, self._manifest)
+        self._journal.clear()
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a folder has more in it than a writer leaves that was killed at its start."""
+    if not path.is_dir():
+        return False
+    strange = [each for each in path.iterdir() if each.name not in {LOCK, IMAGES}]
+    images = path / IMAGES
+    return bool(strange) or (images.exists() and (not images.is_dir() or any(images.iterdir())))
 
 
 def _what_it_is(path: Path) -> str:
@@ -182,5 +273,21 @@ def _what_it_is(path: Path) -> str:
 
 
 def image_file(store: Path, image_id: str) -> Path:
-    """Where a store keeps an image."""
+    """Where a store keeps an image.
+
+    Raises:
+        HandboneError: an id that would lead out of the store.
+    """
+    parts = PurePosixPath(image_id)
+    if not image_id or parts.is_absolute() or ".." in parts.parts:
+        raise HandboneError(f"{store}: '{image_id}' cannot name an image; it leaves the store.")
     return store / "images" / f"{image_id}.npz"
+
+
+def is_whole(path: Path, size: int | None) -> bool:
+    """Whether an image's file is there and not cut off, by its size or, unknown, by its end."""
+    try:
+        found = path.stat().st_size
+    except OSError:
+        return False
+    return found == size if size is not None else zipfile.is_zipfile(path)

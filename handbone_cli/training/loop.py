@@ -13,7 +13,7 @@ import torch
 
 from handbone_cli.bone_groups import NO_GROUPS, BoneGroups
 from handbone_cli.errors import InterruptedRunError, LostRankError
-from handbone_cli.networks.collectives import any_rank, gather
+from handbone_cli.networks.collectives import any_rank, collect, gather
 from handbone_cli.networks.recompute import recompute_activations
 from handbone_cli.ranks import rank_count
 from handbone_cli.training.checkpoint import (
@@ -174,12 +174,13 @@ def train(job: Training, *, resume: bool = False) -> Position:
                         saved = time.monotonic()
                 else:
                     break
+            rate = learning_rate(recipe, (at.epoch + 1) * steps - 1, steps, at.history)
             validation = _validate(job, at, interrupted, state)
             mean_loss = at.mean_loss
             at.end_epoch()
             save_state(job.last, state, at, job.header, recipe.train.keep)
             saved = time.monotonic()
-            _report(job, at, mean_loss, validation, time.perf_counter() - started)
+            _report(job, at, mean_loss, rate, validation, time.perf_counter() - started)
             (leave,) = any_rank(interrupted.is_set() and at.epoch < recipe.train.epochs)
             if leave:
                 _leave(job)
@@ -201,22 +202,34 @@ def _validate(
         return None
     job.judged.eval()
     scores: list[Scored] = []
+    drawn: list[tuple[Scored, NDArray[np.uint8]]] = []
     # Processes that each have a part of the model walk through the same images together.
     together = job.recipe.train.shard
     for scored in job.validate():
-        scores.append(scored)
+        scores.append(scored._replace(draw=None))
+        if scored.draw is not None and (rgb := scored.draw(number)) is not None:
+            drawn.append((scores[-1], rgb))
         job.observer.validating(len(scores) * (1 if together else rank_count()))
         if any_rank(interrupted.is_set())[0] if together else interrupted.is_set():
             break
     (leave,) = any_rank(interrupted.is_set())
     if leave:
         _save_and_leave(job, state, at)
-    validation = Validation.of(scores if together else gather(scores), job.groups)
+    if not together:
+        scores, drawn = gather(scores), collect(drawn)
+    validation = Validation.of(scores, job.groups)
     at.history.append(validation.mean_dice)
     at.stale = count_stale(at.history, keys.min_delta)
     if at.history[-1] > at.best_dice:
         at.best_dice, at.best_epoch = at.history[-1], number
         save_weights(job.best, job.judged, {**job.header, "epoch": number, "dice": at.best_dice})
+    for scored, rgb in drawn:
+        of_image = {"epoch": number, "image_id": scored.image_id, "best": at.best_epoch == number}
+        shown = {
+            **of_image,
+            **Validation.of([scored], job.groups).figures(job.header["class_names"]),
+        }
+        job.trackers.picture(f"validation/{scored.image_id}", rgb, shown)
     return validation
 
 
@@ -225,11 +238,17 @@ def _stale(at: Position, recipe: Recipe) -> bool:
 
 
 def _report(
-    job: Training, at: Position, loss: float | None, validation: Validation | None, took: float
+    job: Training,
+    at: Position,
+    loss: float | None,
+    rate: float,
+    validation: Validation | None,
+    took: float,
 ) -> None:
     values: dict[str, Any] = {
         "epoch": at.epoch,
         "loss": loss,
+        "lr": rate,
         "seconds": round(took, 2),
     }
     if validation is not None:

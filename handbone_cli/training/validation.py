@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,13 +22,22 @@ if TYPE_CHECKING:
     from handbone_cli.host.interfaces import Sample
     from handbone_cli.store.boxes import BoxedProbabilities
 
+    Draw = Callable[
+        [Sample, PackedMask, PackedMask, NDArray[np.float64], int], NDArray[np.uint8] | None
+    ]
+    """Sample, prediction, truth, Dice (C,) and epoch to (h, w, 3) RGB; None: it is not drawn."""
+
 
 class Scored(NamedTuple):
-    """Hard Dice of every class (C,) and of every pair's overlap (P,) of one image."""
+    """Hard Dice of every class (C,) and of every pair's overlap (P,) of one image.
+
+    `draw` makes its picture, if it has one.
+    """
 
     image_id: str
     dice: NDArray[np.float64]
     overlap_dice: NDArray[np.float64] = np.zeros(0)
+    draw: Callable[[int], NDArray[np.uint8] | None] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +88,7 @@ def validate(
     samples: Sequence[Sample],
     predict: Callable[[Sample], BoxedProbabilities],
     pairs: Sequence[Pair] = (),
+    draw: Draw | None = None,
 ) -> Iterator[Scored]:
     """Score sample after sample at full size, so that the caller can show and stop."""
     for sample in samples:
@@ -85,11 +96,10 @@ def validate(
             continue
         predicted = half(predict(sample))
         truth = PackedMask.from_labels(sample.read_labels(), predicted.size, predicted.classes)
-        yield Scored(
-            sample.image_id,
-            dice_per_class(predicted, truth),
-            dice_per_pair(predicted, truth, pairs),
-        )
+        dice = dice_per_class(predicted, truth)
+        overlap_dice = dice_per_pair(predicted, truth, pairs)
+        picture = functools.partial(draw, sample, predicted, truth, dice) if draw else None
+        yield Scored(sample.image_id, dice, overlap_dice, picture)
 
 
 def count_stale(history: Sequence[float], min_delta: float) -> int:

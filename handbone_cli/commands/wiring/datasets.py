@@ -73,3 +73,10 @@ def image_reader(store: Store, registry: Registry) -> Callable[[str], NDArray[np
         return to_uint8(read_grey(Path(source)) if source else drawn[image_id].read_image())
 
     return read
+
+
+def content_of(sample: Sample) -> str:
+    """What a store remembers an image by, whoever predicted it: equal texts, the same pixels."""
+    from handbone_cli.files import digest, read_bytes
+
+    return digest(read_bytes(sample.path)) if sample.path else f"drawn:{sample.image_id}"

@@ -67,7 +67,7 @@ def detach(run: RunDirectory | CrossValidation, words: list[str]) -> None:
 def refuse_running(run: RunDirectory | CrossValidation) -> None:
     """Two processes must not train one run."""
     from handbone_cli.errors import HandboneError
-    from handbone_cli.runs.process import is_alive
+    from handbone_cli.processes import is_alive
 
     facts = run.facts()
     if facts.get("status") == "running" and is_alive(facts.get("process")):
@@ -133,7 +133,7 @@ def _execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: b
     from handbone_cli.training.loop import train as run_loop
 
     # What a recipe can get wrong comes before the run's folder, and what is quick before the data.
-    refuse_before_data(recipe)
+    refuse_before_data(recipe, registry)
     match = None if resume else match_initial_weights(recipe, registry)
     data = gather(recipe, registry)
     refuse_leak(match, recipe, data.validation)
@@ -171,7 +171,7 @@ def _told_in_facts(run: RunDirectory, table: TrainingTable, *, resume: bool) -> 
     """Say in run.json that a run is under way, and what became of it unless it is finished."""
     from handbone_cli.errors import HandboneError, InterruptedRunError
     from handbone_cli.files import read_bytes, write_bytes
-    from handbone_cli.runs.process import describe_process
+    from handbone_cli.processes import describe_process
 
     before = read_bytes(run.facts_file)
     run.update_facts(status="running", process=describe_process(), said="")

@@ -33,16 +33,16 @@ def write_all(
                     unreadable.append(str(error))
                 report(done, total)
     finally:
-        store.remove_if_empty()
+        store.close()
     return unreadable
 
 
 def predict_one(store: StoreWriter, predictor: Predictor, sample: Sample, *, seen: bool) -> None:
     """Predict one image into the store unless it is there from the same bytes."""
-    from handbone_cli.files import digest, read_bytes
+    from handbone_cli.commands.wiring.datasets import content_of
     from handbone_cli.store.store import ImageEntry
 
-    content = digest(read_bytes(sample.path)) if sample.path else f"drawn:{sample.image_id}"
+    content = content_of(sample)
     if store.has(sample.image_id, content):
         return
     probabilities = predictor.predict(sample.read_image())

@@ -91,8 +91,7 @@ def describe_out_of_fold(folds: CrossValidation, recipe: Recipe) -> dict[str, An
     """Everything that the probabilities depend on: as for one run, but the weights of all."""
     from handbone_cli.commands.wiring.filling import describe_settings
     from handbone_cli.commands.wiring.prediction import weights_file
-    from handbone_cli.files import digest_json
-    from handbone_cli.networks.weights import file_digest
+    from handbone_cli.files import digest_json, file_digest
 
     settings = describe_settings(recipe, [file_digest(weights_file(r)) for r in folds.runs()])
     settings["data"]["fold"] = "all"

@@ -102,6 +102,7 @@ class Rehearsal:
     def _gather(self) -> RunData:
         from handbone_cli.commands.wiring.loading import gather
         from handbone_cli.training.schedule import refuse_schedule
+        from handbone_cli.training.trackers import check_trackers
 
         data = gather(self.recipe, self.registry)
         self.mistakes += data.dataset.problems()
@@ -109,6 +110,10 @@ class Rehearsal:
         self.figures["images of people left out"] = str(len(data.validation))
         try:
             refuse_schedule(self.recipe, validates=bool(data.validation))
+        except HandboneError as error:
+            self.mistakes.append(str(error))
+        try:
+            check_trackers(self.recipe, self.registry)
         except HandboneError as error:
             self.mistakes.append(str(error))
         return data
@@ -136,6 +141,7 @@ class Rehearsal:
         job = wire(short, few, learner, run, self.registry, header, watch)
         watch.begin()
         train(job)
+        job.trackers.close()
         self.remarks += watch.notes
         self._seconds = watch.quickest
         self._steps = max(len(data.source) // (keys.batch_size * keys.accumulate), 1)
@@ -206,6 +212,7 @@ class Rehearsal:
         store = StoreWriter(place, names, {}, [sample.image_id], None)
         entry = ImageEntry(sample.person, *size, source=None, sha256="", seen=True)
         store.write(sample.image_id, probabilities, entry)
+        store.close()
         written = image_file(place, sample.image_id).stat().st_size
         self.figures["disk for a window's store"] = in_bytes(written)
         masks, _ = open_masks(place, self.registry)

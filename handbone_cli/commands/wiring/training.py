@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -17,12 +19,14 @@ if TYPE_CHECKING:
     from handbone_cli.data.prepared import PreparedImages
     from handbone_cli.host.interfaces import Dataset, Loss, Sample
     from handbone_cli.host.registry import Registry
+    from handbone_cli.masks import PackedMask
     from handbone_cli.networks.match import Match
     from handbone_cli.networks.wrapper import Segmenter
     from handbone_cli.recipe.schema import Recipe
     from handbone_cli.runs.directory import RunDirectory
     from handbone_cli.training.loop import Observer, Training
-    from handbone_cli.training.validation import Scored
+    from handbone_cli.training.trackers import Trackers
+    from handbone_cli.training.validation import Draw, Scored
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,16 @@ class Learner:
     loss: Loss
 
 
-def refuse_before_data(recipe: Recipe) -> None:
-    """One sentence for an optimizer or a scheduler that cannot act, as no data is needed to see."""
+def refuse_before_data(recipe: Recipe, registry: Registry) -> None:
+    """One sentence for an optimizer, a scheduler or a tracker that cannot act; no data is read."""
     from handbone_cli.networks.build import choose_device
     from handbone_cli.training.optimizer import try_optimizer
     from handbone_cli.training.schedule import refuse_schedule
+    from handbone_cli.training.trackers import check_trackers
 
     try_optimizer(recipe.optimizer, choose_device())
     refuse_schedule(recipe, validates=recipe.train.on == "train")
+    check_trackers(recipe, registry)
 
 
 def describe(
@@ -135,13 +141,11 @@ def wire(
 
     from handbone_cli.commands.wiring.loading import build_loader
     from handbone_cli.errors import HandboneError
-    from handbone_cli.host.interfaces import TrackerContext
     from handbone_cli.networks.build import choose_device, choose_precision
     from handbone_cli.networks.collectives import start_alike, synchronise_batchnorm
     from handbone_cli.networks.sharding import shard_model
-    from handbone_cli.ranks import is_main, rank_count
+    from handbone_cli.ranks import rank_count
     from handbone_cli.training.loop import Training
-    from handbone_cli.training.trackers import Trackers
 
     device, model = choose_device(), learner.model
     model.to(device)
@@ -157,9 +161,6 @@ def wire(
         model.to(memory_format=torch.channels_last)
     ema = average_of(model, recipe.train.ema)
     groups = groups_of(data)
-    context = TrackerContext(run.path, recipe.name, header["recipe"])
-    names = recipe.tracking.trackers if is_main() else ()
-    trackers = [registry.build("trackers", name, {}, context) for name in names]
     return Training(
         recipe=recipe,
         model=model,
@@ -168,16 +169,49 @@ def wire(
         load=lambda size: build_loader(
             recipe, data.source, registry, device.type, observer.note, size
         ),
-        validate=validation_of(ema.module if ema else model, recipe, registry, data, groups),
+        validate=validation_of(
+            ema.module if ema else model, recipe, registry, data, groups, observer.note
+        ),
         device=device,
         precision=precision,
         last=run.last,
         best=run.best,
         header=header,
         observer=observer,
-        trackers=Trackers(trackers, observer.note),
+        trackers=build_trackers(recipe, run, registry, header["recipe"], observer.note),
         groups=groups,
     )
+
+
+def build_trackers(
+    recipe: Recipe,
+    run: RunDirectory,
+    registry: Registry,
+    table: dict[str, Any],
+    note: Callable[[str], None],
+) -> Trackers:
+    """The recipe's trackers, and those that every run has: its curves and its pictures.
+
+    Of several processes the first one tells them.
+    """
+    from handbone_cli.host.interfaces import TrackerContext
+    from handbone_cli.ranks import is_main
+    from handbone_cli.results.curves import CurvesFile
+    from handbone_cli.results.gallery import Gallery
+    from handbone_cli.runs.overview import metrics
+    from handbone_cli.training.trackers import Trackers
+
+    if not is_main():
+        return Trackers([], note)
+    context = TrackerContext(run.path, recipe.name, table)
+    makers: dict[str, Callable[[], Any]] = {
+        each.name: functools.partial(registry.build, "trackers", each.name, each.options, context)
+        for each in recipe.tracking.sections
+    }
+    drawing = run.path / "curves.svg", run.path.resolve().name, metrics(run)
+    makers["curves.svg"] = functools.partial(CurvesFile, *drawing)
+    makers["pictures/"] = functools.partial(Gallery, run.path / "pictures")
+    return Trackers.build(makers, note)
 
 
 def average_of(model: Segmenter, decay: float) -> ModelEmaV3 | None:
@@ -243,6 +277,7 @@ def validation_of(
     registry: Registry,
     data: RunData,
     groups: BoneGroups,
+    note: Callable[[str], None],
 ) -> Any:
     """A function that scores the people left out, as `hb predict` will: windows, no TTA."""
     from handbone_cli.commands.wiring.prediction import build_predictor, for_network
@@ -252,12 +287,56 @@ def validation_of(
     predictor = build_predictor(model, recipe, registry, data.dataset.class_names, tta=())
     # A model that is spread over the processes predicts where all of them do, the same.
     samples = data.validation if recipe.train.shard else share(data.validation)
+    draw = drawing_of(data, recipe.tracking.pictures, note)
 
     def scores() -> Iterator[Scored]:
         return validate(
             samples,
             lambda sample: predictor.predict_prepared(for_network(data.images.image(sample))),
             groups.pairs,
+            draw,
         )
 
     return scores if data.validation else None
+
+
+def drawing_of(data: RunData, count: int, note: Callable[[str], None]) -> Draw:
+    """Draws so many of the people left out, the same ones every time."""
+    from handbone_cli.data.preprocessing import to_uint8
+    from handbone_cli.errors import HandboneError
+    from handbone_cli.results.validation_picture import draw_validation
+
+    chosen = pictured(data.validation, count)
+
+    def draw(
+        sample: Sample,
+        predicted: PackedMask,
+        truth: PackedMask,
+        dice: NDArray[np.float64],
+        epoch: int,
+    ) -> NDArray[np.uint8] | None:
+        if sample.image_id not in chosen:
+            return None
+        try:
+            grey = to_uint8(sample.read_image())
+        except (HandboneError, OSError) as error:  # the network's copy may come from the cache
+            note(f"no picture of {sample.image_id}: {error}")
+            return None
+        names, title = data.dataset.class_names, f"{sample.image_id}   epoch {epoch}"
+        return draw_validation(grey, predicted, truth, names, dice, title=title)
+
+    return draw
+
+
+def pictured(samples: Sequence[Sample], count: int) -> set[str]:
+    """The ids of so many labelled images, of as many people as there are, evenly spread."""
+    people: dict[str, list[str]] = {}
+    for sample in samples:
+        if sample.read_labels is not None:
+            people.setdefault(sample.person, []).append(sample.image_id)
+    chosen: list[str] = []
+    for turn in itertools.zip_longest(*people.values()):
+        images = [image_id for image_id in turn if image_id is not None]
+        most = min(count - len(chosen), len(images))
+        chosen += [images[place * len(images) // most] for place in range(most)]
+    return set(chosen)

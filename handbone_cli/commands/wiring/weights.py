@@ -71,7 +71,7 @@ def match_weights(
 
 def describe_file(opened: TensorFile) -> dict[str, Any]:
     """Everything that a file says of itself."""
-    from handbone_cli.networks.weights import file_digest
+    from handbone_cli.files import file_digest
 
     return {
         "file": str(opened.path),

@@ -6,11 +6,15 @@ import copy
 import functools
 import json
 import tempfile
+import unittest
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handbone_cli.host.interfaces import TrackerContext
+import numpy as np
+
+from handbone_cli.errors import HandboneError
+from handbone_cli.host.interfaces import CheckingFactory, PictureTracker, TrackerContext
 from handbone_cli.testing.conformance.requirements import require, run_all
 
 if TYPE_CHECKING:
@@ -37,6 +41,8 @@ ODD: tuple[tuple[str, dict[str, Any]], ...] = (
     ("end", {}),
 )
 """What a run can say: a loss that ran away, an epoch without validation, odd names, nothing."""
+PICTURES = ((1, "image1", (40, 64)), (1, "Großzehe 1, links/oben", (1, 1)), (2, "image1", (40, 64)))
+"""Epochs, image ids and sizes; an image comes again at the next epoch."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,22 @@ def odd(tried: TriedTracker) -> None:
     tracker.close()
 
 
+def pictures(tried: TriedTracker) -> None:
+    """Where it takes pictures it takes any, before the figures of their epoch, and changes none."""
+    tracker = tried.on(tried.run())
+    for epoch, image_id, size in PICTURES:
+        if not isinstance(tracker, PictureTracker):
+            break
+        rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+        rgb.flags.writeable = False
+        values = {**EPOCH, "epoch": epoch, "image_id": image_id, "best": epoch == 1}
+        given = copy.deepcopy(values)
+        tracker.picture(f"validation/{image_id}", rgb, given)
+        require(given == values, "picture changed the values it was given")
+        tracker.log("epoch", {**copy.deepcopy(EPOCH), "epoch": epoch})
+    tracker.close()
+
+
 def files(tried: TriedTracker) -> None:
     """What it writes as .json or .jsonl is JSON, which knows neither NaN nor Infinity."""
     run = tried.run()
@@ -121,7 +143,8 @@ def resumes(tried: TriedTracker) -> None:
     """A run that is resumed keeps what was written before."""
     run = tried.run()
     for epochs in ((1, 2, 3), (4,)):
-        before = {path: path.stat().st_size for path in run.rglob("*") if path.is_file()}
+        written = [path for path in run.rglob("*") if path.is_file() and not path.is_symlink()]
+        before = {path: path.stat().st_size for path in written}
         tracker = tried.on(run)
         for epoch in epochs:
             tracker.log("epoch", {**copy.deepcopy(EPOCH), "epoch": epoch})
@@ -131,11 +154,21 @@ def resumes(tried: TriedTracker) -> None:
             require(kept, f"{path.name}: a tracker of the resumed run cut what was there")
 
 
-CHECKS = (figures, odd, files, closes, resumes)
+CHECKS = (figures, odd, pictures, files, closes, resumes)
 
 
 def prepare(trial: Trial) -> TriedTracker:
-    """A registered tracker with its example options."""
+    """A registered tracker with its example options.
+
+    Raises:
+        unittest.SkipTest: a person has to put something right first, as its factory says.
+    """
+    factory = trial.component.builder()
+    if isinstance(factory, CheckingFactory):
+        try:
+            factory.check(trial.registry.parse_options(trial.component, trial.options))
+        except HandboneError as error:
+            raise unittest.SkipTest(str(error)) from error
     tried = TriedTracker(trial.build, trial.folder / "runs")
     tried.on(tried.run()).close()
     return tried

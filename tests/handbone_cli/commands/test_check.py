@@ -110,3 +110,10 @@ def test_a_disk_that_is_too_small_is_a_mistake(recipe, tmp_path, monkeypatch):
     done = hb("check", recipe, "--set", "data.cache=false", cwd=tmp_path)
     assert done.code == 1
     assert f"mistake: {tmp_path}: 0.0 MiB are free and the checkpoints need 0.1 MiB" in done.out
+
+
+def test_a_tracker_that_asks_for_something_first_is_a_mistake(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr("handbone_trackers.extras.find_spec", lambda name: None)
+    done = hb("check", recipe, "--set", "tracking.trackers=['wandb']", cwd=tmp_path)
+    assert done.code == 1
+    assert "mistake: tracker 'wandb' needs the package wandb: " in done.out

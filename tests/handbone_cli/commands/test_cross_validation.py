@@ -8,8 +8,8 @@ import time
 import pytest
 
 from handbone_cli.prediction.predictor import Predictor
+from handbone_cli.processes import describe_process
 from handbone_cli.runs.cross_validation import CrossValidation
-from handbone_cli.runs.process import describe_process
 from handbone_cli.store.store import Store
 from handbone_cli.terminal.training_table import TrainingTable
 from handbone_cli.testing import hb, tiny_recipe
@@ -98,7 +98,7 @@ def test_the_runs_and_the_store_are_those_of_ordinary_commands(trained, tmp_path
 
 
 def test_the_store_says_what_it_depends_on(trained):
-    from handbone_cli.networks.weights import file_digest
+    from handbone_cli.files import file_digest
 
     settings = Store.open(trained.folds.store).manifest["settings"]
     assert settings["weights"] == [file_digest(run.best) for run in trained.folds.runs()]

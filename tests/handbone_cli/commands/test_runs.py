@@ -8,7 +8,7 @@ import time
 import pytest
 
 from handbone_cli.files import write_json
-from handbone_cli.runs.process import describe_process
+from handbone_cli.processes import describe_process
 from handbone_cli.testing import hb, tiny_recipe
 
 
@@ -150,3 +150,28 @@ def test_a_run_in_the_background_is_followed_stopped_and_resumed(tiny_data, tmp_
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert hb("runs", "stop", "runs/a", cwd=tmp_path).code == 0
+
+
+def test_curves_are_drawn_again_from_the_record(folder):
+    svg = folder / "runs" / "died" / "curves.svg"
+    svg.unlink(missing_ok=True)
+    done = hb("runs", "curves", "runs/died", cwd=folder)
+    assert (done.code, done.out, done.err) == (0, "runs/died/curves.svg: 2 epochs\n", "")
+    again = hb("runs", "curves", "runs/died", "-o", "mine/died.svg", cwd=folder)
+    assert again.out == "mine/died.svg: 2 epochs\n"
+    assert (folder / "mine" / "died.svg").read_text() == svg.read_text()
+    assert "died: 2 epochs" in svg.read_text()
+    assert hb("runs", "curves", "runs/died", cwd=folder).code == 0  # over its own
+
+
+def test_no_curves_without_epochs_and_over_no_file_of_others(folder):
+    (folder / "runs" / "died" / "metrics.jsonl").write_text('{"event": "epo')
+    done = hb("runs", "curves", "runs/died", cwd=folder)
+    assert (done.code, done.err) == (
+        1, "hb: runs/died: no epoch is over yet, so there is nothing to draw.\n",
+    )  # fmt: skip
+    (folder / "notes.svg").write_text("<svg/>")
+    done = hb("runs", "curves", "runs/failed", "-o", "notes.svg", cwd=folder)
+    assert (done.code, (folder / "notes.svg").read_text()) == (1, "<svg/>")
+    assert done.err.startswith("hb: notes.svg: is there already and is not curves that hb wrote; ")
+    assert hb("runs", "curves", "runs", cwd=folder).code == 1

@@ -33,8 +33,10 @@ def test_what_is_written(trained_run):
     names = sorted(path.name for path in trained_run.run.iterdir())
     assert names == [
         "best.safetensors",
+        "curves.svg",
         "last.safetensors",
         "metrics.jsonl",
+        "pictures",
         "recipe.toml",
         "run.json",
     ]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from handbone_cli.networks.weights import file_digest
+from handbone_cli.files import file_digest
 from handbone_cli.ranks import NEEDED
 from handbone_cli.testing import hb, tiny_recipe
 

@@ -26,6 +26,7 @@ def make_store(tmp_path):
             person = f"ID{place // 2}"
             entry = ImageEntry(person, height, width, None, sha256, seen=person in seen)
             writer.write(image_id, boxed, entry)
+        writer.close()
         return Store.open(tmp_path / name)
 
     return make

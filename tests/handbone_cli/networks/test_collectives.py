@@ -78,6 +78,7 @@ def check_sums(found):
     assert found["any"] == [True, False]
     assert found["sum"] == [2.0, 1.0]
     assert found["gathered"] == [0, 1, 2, 3, 4]
+    assert found["collected"] == ["a", "b", "c"]
     # d/dS of S^2 in one process and 2 S^2 in the other, S = 3.
     assert found["slope"] == [2 * 3.0 * (1 + 2)]
 

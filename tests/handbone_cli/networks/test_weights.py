@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from handbone_cli.errors import HandboneError
+from handbone_cli.files import file_digest
 from handbone_cli.networks.weights import (
     DTYPES,
-    file_digest,
     load_tensors,
     open_tensors,
     own_tensors,

@@ -84,7 +84,7 @@ def test_an_unknown_section_and_a_missing_one(tmp_path):
             "postprocessors",
             "remove_small",
         ),
-        ("tracking.trackers=['jsnl']", "tracking.trackers = ['jsnl']", "trackers", "jsonl"),
+        ("tracking.trackers=['jsnl']", "tracking.trackers.0 = 'jsnl'", "trackers", "jsonl"),
     ],
 )
 def test_an_unknown_plugin_of_any_kind_gets_the_nearest(problems, override, place, kind, nearest):
@@ -204,3 +204,32 @@ def test_losses_that_a_combination_names_are_checked_too(problems):
         ),
         "--set: loss.terms.2.terms.0.x = 1: there is no such key. None is known.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("tracking.trackers=[5]", "tracking.trackers.0 = 5: expected a table or a name."),
+        ("tracking.trackers=['jsonl', {}]", "tracking.trackers.1.name: this key is missing."),
+        ("tracking.trackers=wandb", "tracking.trackers = 'wandb': expected a list."),
+        (
+            "tracking.trackers=['wandb', {name='wandb'}]",
+            "tracking: 'wandb' is there 2 times; once is enough.",
+        ),
+        (
+            "tracking.trackers=[{name='wandb', mod='online'}]",
+            (
+                "tracking.trackers.0.mod = 'online': there is no such key. Did you mean 'mode'? "
+                "Known: entity, mode, pictures, project, run_name, tags."
+            ),
+        ),
+        (
+            "tracking.trackers=['jsonl', {name='wandb', mode='of'}]",
+            "tracking.trackers.1.mode = 'of': expected 'online', 'offline' or 'disabled'.",
+        ),
+        ("tracking.pictures=-1", "tracking.pictures = -1: expected 0 or more."),
+        ("data.clahe=true", "data.clahe = True: expected a table or false."),
+    ],
+)
+def test_an_entry_of_trackers_is_a_name_or_a_table(problems, override, line):
+    assert problems("", override) == [f"--set: {line}"]

@@ -299,3 +299,18 @@ def test_a_model_of_another_name_has_other_weights(write):
     base = LEAST.replace("[loss]", 'weights = "old.safetensors"\npartial = true\n[loss]')
     path = write(base)
     assert read(path, "model.name=unet").model.weights is None
+
+
+def test_a_tracker_is_a_name_or_a_table_and_gets_its_options_in_full(write):
+    path = write(f'{LEAST}[tracking]\ntrackers = ["jsonl", "tensorboard"]\n')
+    assert read(path).tracking.trackers == ("jsonl", "tensorboard")
+    whole = load.with_defaults(read(path), installed())
+    assert load.to_table(whole)["tracking"] == {
+        "trackers": ["jsonl", {"name": "tensorboard", "pictures": True}], "pictures": 2,
+    }  # fmt: skip
+    assert load.with_defaults(whole, installed()) == whole
+    assert read(write(load.to_toml(whole), "again.toml")) == whole
+    other = read(path, "tracking.trackers=[{name = 'wandb', mode = 'offline'}]")
+    assert [(each.name, each.options) for each in other.tracking.sections] == [
+        ("jsonl", {}), ("wandb", {"mode": "offline"}),
+    ]  # fmt: skip

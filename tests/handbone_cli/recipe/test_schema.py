@@ -14,6 +14,7 @@ from handbone_cli.recipe.schema import (
     Optimizer,
     Recipe,
     Scheduler,
+    Tracking,
 )
 
 LEAST = {"name": "x", "model": {"name": "nnunet"}, "loss": {"name": "dice"}}
@@ -173,3 +174,19 @@ def test_what_does_not_go_with_shards(train, optimizer, words):
             {**table, "optimizer": {"name": optimizer}, "train": {"shard": True, **train}}
         )
     Recipe.model_validate({**table, "optimizer": {"name": optimizer}, "train": train})
+
+
+@pytest.mark.parametrize(
+    ("trackers", "names"),
+    [
+        ((), ["jsonl"]),
+        (("jsonl",), ["jsonl"]),
+        (("wandb",), ["jsonl", "wandb"]),
+        ((ComponentSection(name="wandb"), "jsonl"), ["wandb", "jsonl"]),
+        (({"name": "tensorboard", "pictures": False},), ["jsonl", "tensorboard"]),
+    ],
+)
+def test_every_run_has_its_record_whatever_it_names(trackers, names):
+    sections = Tracking(trackers=trackers).sections
+    assert [section.name for section in sections] == names
+    assert sections[-1].options == ({"pictures": False} if "tensorboard" in names else {})

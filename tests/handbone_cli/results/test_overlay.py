@@ -5,7 +5,7 @@ import pytest
 
 from handbone_cli.masks import PackedMask
 from handbone_cli.results import overlay
-from handbone_cli.results.overlay import draw_overlay
+from handbone_cli.results.overlay import draw_bones, draw_difference, draw_overlay
 from handbone_cli.results.palette import BONES, colours
 
 NAMES = ("Radius", "Ulna", "Lunate")
@@ -176,3 +176,20 @@ def test_what_does_not_fit_is_refused():
         draw_overlay(grey((64, 64)), mask, NAMES[:2])
     with pytest.raises(ValueError, match="does not fit a mask"):
         draw_overlay(grey((64, 64)), mask, NAMES, truth=hand((32, 64)))
+
+
+def test_outlines_alone_are_those_of_no_cover():
+    size = (700, 700)
+    thin = draw_bones(grey(size), hand(size), NAMES, alpha=1e-9)
+    assert (draw_bones(grey(size), hand(size), NAMES, alpha=0.0) == thin).all()
+    assert (thin != 100).any()
+
+
+def test_the_difference_alone_is_the_second_panel():
+    size, truth = (700, 700), hand((700, 700))
+    mask = PackedMask(np.roll(truth.planes, 30, axis=1), truth.classes)
+    whole = draw_overlay(grey(size), mask, NAMES, truth=truth)
+    alone = draw_difference(grey(size), mask, truth)
+    starts = [x for x in range(whole.shape[1] - 699) if (whole[:, x : x + 700] == alone).all()]
+    assert len(starts) == 1
+    assert starts[0] >= 700

@@ -6,10 +6,10 @@ import pytest
 
 from handbone_cli.errors import HandboneError
 from handbone_cli.host.registry import installed
+from handbone_cli.processes import describe_process
 from handbone_cli.recipe.load import load_recipe
 from handbone_cli.runs.cross_validation import CrossValidation, of_fold
 from handbone_cli.runs.overview import find_runs, state_of
-from handbone_cli.runs.process import describe_process
 
 
 @pytest.fixture(scope="module")

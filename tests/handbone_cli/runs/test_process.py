@@ -9,8 +9,9 @@ import time
 import pytest
 
 from handbone_cli.errors import HandboneError
+from handbone_cli.processes import describe_process, is_alive, since
 from handbone_cli.runs import process
-from handbone_cli.runs.process import describe_process, is_alive, since, start_detached, stop
+from handbone_cli.runs.process import start_detached, stop
 
 SLEEPER = (
     "import signal, time; signal.signal(signal.SIGINT, {}); print('up', flush=True); time.sleep(60)"
@@ -27,17 +28,7 @@ def sleeper(request):
     child.communicate()
 
 
-def test_this_process_lives():
-    assert is_alive(describe_process()) is True
-
-
-def test_a_number_that_was_given_out_again_is_another_process():
-    assert is_alive({**describe_process(), "since": "1"}) is False
-
-
-def test_another_host_is_unknown():
-    assert is_alive({**describe_process(), "host": "elsewhere"}) is None
-    assert is_alive(None) is None
+def test_a_run_on_another_host_is_not_stopped():
     with pytest.raises(HandboneError, match="runs/a: runs on elsewhere, not here; stop it there"):
         stop({**describe_process(), "host": "elsewhere"}, "runs/a", 1.0)
 

@@ -10,16 +10,22 @@ from handbone_cli.host.registry import installed
 from handbone_cli.testing import check_model, checks_of
 from handbone_cli.testing.cases import MODULE, run
 
-SLOW = {"losses", "loaders"}
+SLOW = {"losses", "loaders", "trackers"}
 CASES: dict[tuple[str, str], list] = {}
 for case in checks_of("handbone"):
     CASES.setdefault((case.kind, case.name), []).append(case)
-SKIPPED = ("no GPU here", "one of many; ", "pydicom is not installed", "loader 'dali': ")
+SKIPPED = (
+    "no GPU here",
+    "one of many; ",
+    "pydicom is not installed",
+    "loader 'dali': ",
+    "tracker '",
+)
 
 
 def parameters():
     for kind, name in CASES:
-        marks = [pytest.mark.slow] if kind in SLOW else []  # 2 s each, 30 s in all
+        marks = [pytest.mark.slow] if kind in SLOW else []  # 2 s each, wandb 15 s, 45 s in all
         yield pytest.param(kind, name, marks=marks, id=f"{kind}-{name}")
 
 

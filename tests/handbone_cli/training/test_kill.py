@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from handbone_cli.networks.weights import file_digest
+from handbone_cli.files import file_digest
 from handbone_cli.testing import tiny_recipe
 
 STEPS = 10

@@ -545,3 +545,39 @@ def test_a_compiled_network_is_what_steps_run(tmp_path, monkeypatch):
     this = job(tmp_path, setting=recipe(compile=True))
     train(this)
     assert compiled == [this.model]
+
+
+def test_trackers_hear_the_rate_of_the_last_step(tmp_path):
+    from dataclasses import replace
+
+    lines = (tracker := Tracker()).lines
+    schedule = {"name": "step", "step_epochs": 1, "factor": 0.1, "warmup_epochs": 1}
+    this = job(tmp_path, setting=recipe(scheduler=schedule))
+    train(replace(this, trackers=Trackers([tracker], print)))
+    assert [values["lr"] for _, values in lines] == pytest.approx([0.05, 0.05, 0.005, 0.0005])
+
+
+def test_pictures_come_before_their_epoch_and_say_which_was_best(tmp_path):
+    from dataclasses import replace
+
+    class Album(Tracker):
+        def picture(self, name, rgb, values):
+            self.lines.append((name, rgb[0, 0].tolist(), dict(values)))
+
+    scores = iter((0.1, 0.4, 0.3, 0.5))
+
+    def validate():
+        dice = np.array([next(scores)])
+        yield Scored("a", dice, lambda epoch: np.full((1, 1, 3), epoch, np.uint8))
+        yield Scored("b", dice, lambda epoch: None)
+
+    lines = (album := Album()).lines
+    train(replace(job(tmp_path), validate=validate, trackers=Trackers([album], print)))
+    assert [line[0] for line in lines] == ["validation/a", "epoch"] * 4
+    shown = [line[1:] for line in lines if line[0] != "epoch"]
+    assert [rgb for rgb, _ in shown] == [[n, n, n] for n in (1, 2, 3, 4)]
+    assert [(v["epoch"], v["mean_dice"], v["best"]) for _, v in shown] == [
+        (1, 0.1, True), (2, 0.4, True), (3, 0.3, False), (4, 0.5, True),
+    ]  # fmt: skip
+    assert shown[0][1]["image_id"] == "a"
+    assert shown[0][1]["dice"] == {"bone": 0.1}

@@ -89,3 +89,20 @@ def test_the_means_of_a_validation():
 )
 def test_validations_without_a_gain_that_counts(history, min_delta, stale):
     assert count_stale(history, min_delta) == stale
+
+
+def test_a_picture_is_drawn_when_it_is_asked_for():
+    asked = []
+
+    def draw(sample, predicted, truth, dice, epoch):
+        asked.append((sample.image_id, predicted.size, truth.size, dice.tolist(), epoch))
+        return np.zeros((1, 1, 3), np.uint8) if sample.image_id == "b" else None
+
+    blank = boxed([np.zeros((10, 10), np.uint8)])
+    samples = [Sample(name, "p", lambda: None, dict) for name in "ab"]
+    first, second = validate(samples, lambda _: blank, draw=draw)
+    assert asked == []
+    assert first.draw(7) is None
+    assert second.draw(7).shape == (1, 1, 3)
+    assert asked == [(name, (10, 10), (10, 10), [1.0], 7) for name in "ab"]
+    assert [each.draw for each in validate(samples, lambda _: blank)] == [None, None]

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import json
+import unittest
 
 import pytest
 
+from handbone_cli.errors import HandboneError
+from handbone_cli.host.registry import Component, Registry
 from handbone_cli.testing import check_tracker
+from handbone_cli.testing.conformance.trackers import prepare
+from handbone_cli.testing.trial import Trial
 
 
 class Lines:
@@ -81,6 +86,32 @@ class Afresh(Lines):
         self.path.write_text("")
 
 
+class Painting(Lines):
+    def picture(self, name, rgb, values):
+        rgb[0] = 0
+
+
+class Renaming(Lines):
+    def picture(self, name, rgb, values):
+        values["name"] = name
+
+
+class Folders(Lines):
+    """Takes a picture's name for a file's."""
+
+    def picture(self, name, rgb, values):
+        (self.path.parent / "validation").mkdir(exist_ok=True)
+        (self.path.parent / name).write_bytes(rgb.tobytes())
+
+
+class Once(Lines):
+    """Does not expect a picture of the same image at another epoch."""
+
+    def picture(self, name, rgb, values):
+        with self.path.with_name(f"{values['image_id'].replace('/', '_')}.raw").open("xb") as file:
+            file.write(rgb.tobytes())
+
+
 @pytest.mark.parametrize(
     ("tracker", "words"),
     [
@@ -92,12 +123,32 @@ class Afresh(Lines):
         (Open, "after close.. these files are still open: lines.txt"),
         (NeedsAnEpoch, "nothing was logged"),
         (Afresh, "lines.txt: a tracker of the resumed run cut what was there"),
+        (Painting, "read-only"),
+        (Renaming, "picture changed the values it was given"),
+        (Folders, "oben"),
+        (Once, "image1.raw"),
     ],
 )
 def test_what_is_wrong_is_said(tracker, words):
-    with pytest.raises((AssertionError, KeyError), match=words):
+    with pytest.raises((AssertionError, KeyError, ValueError, OSError), match=words):
         check_tracker(lambda _options, context: tracker(context))
 
 
 def test_what_is_right_passes():
     check_tracker(lambda _options, context: Lines(context))
+
+
+class Asking:
+    """A factory that sends people away first."""
+
+    @staticmethod
+    def check(options):
+        raise HandboneError("log in first.")
+
+
+def test_one_whose_factory_asks_for_something_first_is_skipped():
+    registry = Registry()
+    component = Component("trackers", "asking", Asking, None, "", 1, "test", "0")
+    registry.add(component)
+    with pytest.raises(unittest.SkipTest, match="log in first"):
+        prepare(Trial(component, registry))
