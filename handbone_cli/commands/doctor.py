@@ -15,6 +15,9 @@ PACKAGES = ("torch", "torchvision", "timm", "segmentation-models-pytorch",
             "pluggy", "click", "rich", "safetensors")  # fmt: skip
 EXTRAS = {
     "dali": ("nvidia-dali-cuda120", "decoding and CLAHE on the GPU"),
+    "tensorboard": ("tensorboard", "curves and pictures in TensorBoard"),
+    "wandb": ("wandb", "curves and pictures in Weights & Biases"),
+    "ray": ("ray", "a queue of runs over several machines"),
     "dev": ("pytest", "the checks that CI runs"),
 }
 GIB = 2**30

@@ -225,11 +225,8 @@ def _validate(
         save_weights(job.best, job.judged, {**job.header, "epoch": number, "dice": at.best_dice})
     for scored, rgb in drawn:
         of_image = {"epoch": number, "image_id": scored.image_id, "best": at.best_epoch == number}
-        shown = {
-            **of_image,
-            **Validation.of([scored], job.groups).figures(job.header["class_names"]),
-        }
-        job.trackers.picture(f"validation/{scored.image_id}", rgb, shown)
+        figures = Validation.of([scored], job.groups).figures(job.header["class_names"])
+        job.trackers.picture(f"validation/{scored.image_id}", rgb, {**of_image, **figures})
     return validation
 
 

@@ -294,7 +294,7 @@ def test_what_may_change_on_resuming_does_change(copied, monkeypatch):
     shutil.rmtree(copied.store)
     asked = []
     monkeypatch.setattr(
-        "handbone_cli.commands.train.execute",
+        "handbone_cli.commands.wiring.execution.execute",
         lambda recipe, run, registry, resume: asked.append((recipe, resume)),
     )
     hb("train", "--resume", copied.path, "--set", "tracking.trackers=[]")

@@ -40,7 +40,8 @@ def test_training_begins_where_preparing_ended(place, monkeypatch):
         raise AssertionError("decoded again")
 
     monkeypatch.setattr("handbone_cli.data.images.cv2.imdecode", refuse)
-    trained = hb("train", place / "tiny.toml", "-o", place / "run", "--set", "train.epochs=1")
+    sets = ("--set", "train.epochs=1", "--set", "tracking.pictures=0")  # which show the film itself
+    trained = hb("train", place / "tiny.toml", "-o", place / "run", *sets)
     assert trained.code == 0, trained.err
 
 

@@ -129,6 +129,6 @@ def test_no_file(tmp_path):
 
 
 def test_the_digest_of_a_file(tmp_path, monkeypatch):
-    monkeypatch.setattr("handbone_cli.store.array_files.CHUNK", 10)
+    monkeypatch.setattr("handbone_cli.files.CHUNK", 10)
     (tmp_path / "x").write_bytes(bytes(range(35)))
     assert file_digest(tmp_path / "x") == hashlib.sha256(bytes(range(35))).hexdigest()

@@ -120,7 +120,11 @@ def test_a_torn_lock_may_be_one_that_is_being_written_elsewhere(path, no_kernel_
                                f"stop it; if that one is over, delete {path}.")  # fmt: skip
 
 
-@pytest.mark.parametrize("content", ["", json.dumps({**describe_process(), "since": "1"})])
+@pytest.mark.parametrize(
+    "content",
+    ["", json.dumps({**describe_process(), "since": "1"})],
+    ids=["nothing", "a process that is over"],
+)
 def test_the_kernels_word_counts_before_what_is_written(path, monkeypatch, content):
     """A process that just made the file, or one that a dead writer has left its handle to."""
     path.write_text(content)

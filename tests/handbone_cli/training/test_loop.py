@@ -568,8 +568,8 @@ def test_pictures_come_before_their_epoch_and_say_which_was_best(tmp_path):
 
     def validate():
         dice = np.array([next(scores)])
-        yield Scored("a", dice, lambda epoch: np.full((1, 1, 3), epoch, np.uint8))
-        yield Scored("b", dice, lambda epoch: None)
+        yield Scored("a", dice, draw=lambda epoch: np.full((1, 1, 3), epoch, np.uint8))
+        yield Scored("b", dice, draw=lambda epoch: None)
 
     lines = (album := Album()).lines
     train(replace(job(tmp_path), validate=validate, trackers=Trackers([album], print)))
