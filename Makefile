@@ -23,7 +23,7 @@ demo: setup
 
 # One thread a worker: workers that each use every core slow one another down.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(TEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TEST_ARGS)
 
 check: lint format types imports
 

@@ -9,6 +9,7 @@ ever. The order of the sums is the same in every step, so that a resumed run kee
 from __future__ import annotations
 
 import contextlib
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -48,9 +49,18 @@ def join_ranks() -> None:
         return
     from accelerate import PartialState
 
-    on_cpu = not torch.cuda.is_available()
+    devices, here = torch.cuda.device_count(), int(os.environ.get("LOCAL_RANK", "0"))
+    if 0 < devices <= here:
+        raise HandboneError(
+            f"this machine has {devices} GPUs, and torchrun started process {here + 1} on it; "
+            "lower --nproc-per-node."
+        )
+    backend = {} if devices else {"backend": "gloo"}
     with _companions():
-        PartialState(cpu=on_cpu, **({"backend": "gloo"} if on_cpu else {}), timeout=PATIENCE)
+        try:
+            PartialState(cpu=not devices, **backend, timeout=PATIENCE)
+        except NotImplementedError as error:  # what a pair of GPUs cannot do, and the way out
+            raise HandboneError(str(error)) from error
         # What is said here must not wait for a GPU's stream, nor be lost in one that hangs.
         _control.append(cast("Any", distributed.new_group(backend="gloo", timeout=PATIENCE)))
 

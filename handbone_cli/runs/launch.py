@@ -148,8 +148,8 @@ def follow_parent() -> None:
         return
 
     def wait() -> None:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdin.read()
+        with contextlib.suppress(OSError):
+            os.read(0, 1)  # sys.stdin would be locked when Python ends
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=wait, daemon=True).start()

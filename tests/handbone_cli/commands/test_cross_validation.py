@@ -394,8 +394,8 @@ def test_a_fold_is_a_number_or_all(trained):
     assert "'some' is neither the number of a fold nor all." in done.err
 
 
-@pytest.mark.slow  # 40 s: three processes, each of which imports torch
-def test_in_the_background_it_is_followed_stopped_and_resumed(tiny_data, tmp_path):
+@pytest.mark.slow  # 10 s: a process that imports torch
+def test_in_the_background_it_is_followed_and_stopped(tiny_data, tmp_path):
     (tmp_path / "tiny.toml").write_text(tiny_recipe(tiny_data.root, train={"epochs": 300}))
     begun = hb("train", "tiny.toml", "--fold", "all", "--bg", cwd=tmp_path)
     assert begun.out.startswith("runs/tiny: runs in the background as process ")
@@ -416,7 +416,3 @@ def test_in_the_background_it_is_followed_stopped_and_resumed(tiny_data, tmp_pat
     assert {row["state"] for row in state().values()} == {"stopped"}
     log = hb("runs", "logs", "-f", "runs/tiny", cwd=tmp_path).out
     assert log.endswith("stopped; continue with `hb train --resume runs/tiny`.\n")
-    assert hb("train", "--resume", "runs/tiny", "--bg", cwd=tmp_path).code == 0
-    epochs = state()["runs/tiny/fold0"]["epoch"]
-    until(lambda rows: rows["runs/tiny/fold0"]["epoch"] > epochs)
-    assert hb("runs", "stop", "runs/tiny", cwd=tmp_path).code == 0

@@ -1,4 +1,4 @@
-"""A run that is killed again and again ends in the same bits as one that nobody touched."""
+"""A run that is killed at any step ends in the same bits as one that nobody touched."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def kill_at(process, run, target):
     process.communicate()
 
 
-@pytest.mark.slow  # 40 s: four processes, each of which imports torch
-def test_killed_at_random_steps(tiny_data, tmp_path):
+@pytest.mark.slow  # 20 s: three processes, each of which imports torch
+def test_killed_at_a_random_step(tiny_data, tmp_path):
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(tiny_recipe(tiny_data.root, train=KEYS, data={"cache": False}))
     whole, cut = tmp_path / "whole", tmp_path / "cut"
@@ -58,10 +58,9 @@ def test_killed_at_random_steps(tiny_data, tmp_path):
     seed = random.randrange(1000)
     rng = random.Random(seed)
     process = start(recipe, "-o", cut)
-    for target in (rng.randrange(1, STEPS), rng.randrange(STEPS + 1, EPOCHS * STEPS - 1)):
-        kill_at(process, cut, target)
-        assert steps_done(cut) < EPOCHS * STEPS, seed
-        process = start("--resume", cut)
+    kill_at(process, cut, rng.randrange(1, EPOCHS * STEPS - 1))
+    assert steps_done(cut) < EPOCHS * STEPS, seed
+    process = start("--resume", cut)
     assert process.wait() == 0, process.stderr.read().decode()
     for name in ("last.safetensors", "best.safetensors"):
         assert file_digest(whole / name) == file_digest(cut / name), (name, seed)
