@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     "--tta",
     multiple=True,
     metavar="NAME[:KEY=VALUE]",
-    help="A view to average over; `none` for none.",
+    help="A view to average over, or a set such as `flip`; again for more, `none` for none.",
 )
 @click.option("--window", type=int, help="Side of a window, px.")
 @click.option("--stride", type=int, help="Step between windows, px.")
@@ -128,7 +128,12 @@ def fill_store(
     """Predict every image that the store does not have yet; name unreadable ones at the end."""
     from handbone_cli.commands.wiring.datasets import dataset_reference
     from handbone_cli.commands.wiring.filling import describe_settings, write_all
-    from handbone_cli.commands.wiring.prediction import build_predictor, load_model, weights_file
+    from handbone_cli.commands.wiring.prediction import (
+        build_predictor,
+        load_model,
+        mirror_pairs_of_run,
+        weights_file,
+    )
     from handbone_cli.data.sources import SPLITS, dataset_split, from_files
     from handbone_cli.files import digest_json, file_digest
     from handbone_cli.store.store import StoreWriter
@@ -137,7 +142,8 @@ def fill_store(
     own = source in SPLITS
     samples = dataset_split(recipe, registry, source) if own else from_files(source)
     model = load_model(directory, recipe, registry, names)
-    predictor = build_predictor(model, recipe, registry, names, tta=recipe.tta)
+    pairs = mirror_pairs_of_run(directory, recipe, registry)
+    predictor = build_predictor(model, recipe, registry, names, tta=recipe.tta, mirror_pairs=pairs)
     settings = {
         **describe_settings(recipe, file_digest(weights_file(directory))),
         "recipe": digest_json(directory.facts()["recipe"]),

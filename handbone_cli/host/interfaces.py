@@ -129,8 +129,14 @@ class Preprocessor(Protocol):
         """How many channels it makes of so many."""
 
 
+@runtime_checkable
 class TtaTransform(Protocol):
-    """A view of the image whose effect on maps can be taken back. `build(options, context)`."""
+    """A view of the image whose effect on maps can be taken back. `build(options, context)`.
+
+    The builder gives one, or a sequence of them: a set. A view may say two things of itself, as
+    attributes: `mirrored`, whether it makes a left hand a right one, without which it is refused
+    where names have sides; and `exact`, whether maps come back to the bit, which is checked.
+    """
 
     def augment(self, images: torch.Tensor) -> torch.Tensor:
         """(N, in_channels, h, w) -> the view, (N, in_channels, h', w')."""

@@ -10,6 +10,7 @@ from torch import nn
 
 from handbone_cli.errors import HandboneError
 from handbone_cli.host.interfaces import LossContext, ModelContext, TtaContext
+from handbone_cli.networks.views import exchange_sides, refuse_twice, views_of
 from handbone_cli.networks.wrapper import Segmenter
 from handbone_cli.ranks import rank_count
 
@@ -102,11 +103,33 @@ def build_loss(
 
 
 def build_tta(
-    sections: Sequence[ComponentSection], registry: Registry, class_names: Sequence[str]
+    sections: Sequence[ComponentSection],
+    registry: Registry,
+    class_names: Sequence[str],
+    mirror_pairs: Sequence[Sequence[str]] = (),
 ) -> list[TtaTransform]:
-    """The views to average over beside the image itself."""
+    """The views to average over beside the image itself; a set becomes the views that it names.
+
+    Args:
+        sections: of the recipe.
+        registry: where they are registered.
+        class_names: C names.
+        mirror_pairs: names that change places in a mirror; mirrored views exchange their maps.
+
+    Raises:
+        HandboneError: a view that is there twice, or no view; one that does not say whether it
+            mirrors where that matters.
+    """
     context = TtaContext(tuple(class_names))
-    return [registry.build("tta", section.name, section.options, context) for section in sections]
+    views: list[TtaTransform] = []
+    makers: dict[object, str] = {}
+    for section in sections:
+        component = registry.get("tta", section.name)
+        built = registry.build("tta", section.name, section.options, context)
+        for view in views_of(built, component):
+            refuse_twice(view, section.name, makers)
+            views.append(exchange_sides(view, component, class_names, mirror_pairs))
+    return views
 
 
 def choose_device() -> torch.device:

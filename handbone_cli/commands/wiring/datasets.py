@@ -37,6 +37,14 @@ def open_reference(reference: Mapping[str, Any], registry: Registry) -> Dataset:
     return dataset
 
 
+def mirror_pairs_of(dataset: Dataset) -> list[tuple[str, str]]:
+    """The names that a mirror exchanges; none of a dataset whose names have no sides."""
+    from handbone_cli.host.interfaces import PairedDataset
+
+    pairs = dataset.mirror_pairs if isinstance(dataset, PairedDataset) else ()
+    return [(left, right) for left, right in pairs]
+
+
 def all_samples(dataset: Dataset) -> list[Sample]:
     """Both parts of a dataset."""
     return [*dataset.samples("train"), *dataset.samples("test")]

@@ -91,10 +91,11 @@ def build_source(
     recipe: Recipe, dataset: Dataset, samples: Sequence[Sample], images: PreparedImages
 ) -> TrainingPatches:
     """The patches of a run, with what the dataset says of mirrors and of new samples."""
+    from handbone_cli.commands.wiring.datasets import mirror_pairs_of
     from handbone_cli.data.patches import TrainingPatches
-    from handbone_cli.host.interfaces import EndlessDataset, PairedDataset
+    from handbone_cli.host.interfaces import EndlessDataset
 
-    pairs = dataset.mirror_pairs if isinstance(dataset, PairedDataset) else ()
+    pairs = mirror_pairs_of(dataset)
     endless = isinstance(dataset, EndlessDataset) and dataset.endless
     draw = dataset.draw if isinstance(dataset, EndlessDataset) and endless else None
     return TrainingPatches(samples, images, recipe, dataset.class_names, pairs, draw)

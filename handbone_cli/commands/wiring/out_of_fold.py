@@ -76,13 +76,20 @@ def predictions(
     folds: CrossValidation, recipe: Recipe, parts: Sequence[Sequence[Sample]], registry: Registry
 ) -> Iterator[tuple[Sample, Predictor, bool]]:
     """Every sample with its fold's predictor and whether the model has seen the person."""
-    from handbone_cli.commands.wiring.prediction import build_predictor, load_model
+    from handbone_cli.commands.wiring.prediction import (
+        build_predictor,
+        load_model,
+        mirror_pairs_of_run,
+    )
 
     for run, samples in zip(folds.runs(), parts, strict=True):
         facts = run.facts()
         names, trained = facts["class_names"], set(facts["trained_persons"])
         model = load_model(run, recipe, registry, names)
-        predictor = build_predictor(model, recipe, registry, names, tta=recipe.tta)
+        pairs = mirror_pairs_of_run(run, recipe, registry)
+        predictor = build_predictor(
+            model, recipe, registry, names, tta=recipe.tta, mirror_pairs=pairs
+        )
         for sample in samples:
             yield sample, predictor, sample.person in trained
 

@@ -62,6 +62,26 @@ def load_model(
     return model.to(choose_device())
 
 
+def mirror_pairs_of_run(
+    directory: RunDirectory, recipe: Recipe, registry: Registry
+) -> Sequence[Sequence[str]]:
+    """The names that a mirror exchanges, as training noted them: the data may be elsewhere now.
+
+    Runs from before they were noted ask their dataset, if it is here.
+    """
+    from handbone_cli.commands.wiring.datasets import mirror_pairs_of
+    from handbone_cli.data.sources import open_dataset
+    from handbone_cli.errors import HandboneError
+
+    noted: Sequence[Sequence[str]] | None = directory.facts().get("mirror_pairs")
+    if noted is not None:
+        return noted
+    try:
+        return mirror_pairs_of(open_dataset(recipe, registry))
+    except HandboneError:
+        return ()
+
+
 def without_pretraining(recipe: Recipe) -> Recipe:
     """The recipe without downloads and model.weights: a checkpoint brings all weights itself."""
     said = {**recipe.model.model_dump(), "weights": None, "partial": None}
@@ -75,9 +95,14 @@ def build_predictor(
     recipe: Recipe,
     registry: Registry,
     class_names: Sequence[str],
+    *,
     tta: Sequence[ComponentSection],
+    mirror_pairs: Sequence[Sequence[str]],
 ) -> Predictor:
-    """The predictor of a recipe around a model."""
+    """The predictor of a recipe around a model.
+
+    `mirror_pairs` are the names that change places in a mirrored view, as the run's dataset says.
+    """
     from handbone_cli.data.preprocessing import Preprocessing
     from handbone_cli.networks.build import build_tta, choose_device, choose_precision
     from handbone_cli.prediction.predictor import Predictor
@@ -92,7 +117,7 @@ def build_predictor(
         classes=len(class_names),
         prepare=lambda grey: for_network(preprocessing(grey)),
         windows=windows if asked.sliding else None,
-        tta=build_tta(tta, registry, class_names),
+        tta=build_tta(tta, registry, class_names, mirror_pairs),
         device=device,
         precision=choose_precision(recipe.train.precision, device),
     )

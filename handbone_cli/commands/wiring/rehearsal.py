@@ -171,6 +171,7 @@ class Rehearsal:
         )
 
     def _predict(self, data: RunData, job: Training) -> None:
+        from handbone_cli.commands.wiring.datasets import mirror_pairs_of
         from handbone_cli.commands.wiring.prediction import build_predictor
         from handbone_cli.prediction.sliding_window import starts
 
@@ -178,8 +179,9 @@ class Rehearsal:
         sample = largest(data.training, 1)[0]
         frame = data.images.frame(sample)
         predictor = build_predictor(
-            job.judged, self.recipe, self.registry, names, tta=self.recipe.tta
-        )
+            job.judged, self.recipe, self.registry, names,
+            tta=self.recipe.tta, mirror_pairs=mirror_pairs_of(data.dataset),
+        )  # fmt: skip
         grey = sample.read_image()
         windows = 1
         if asked.sliding:
@@ -192,9 +194,11 @@ class Rehearsal:
         began = time.perf_counter()
         probabilities = predictor.predict(grey)
         seconds = time.perf_counter() - began
-        self.figures["a window"] = f"{seconds:.2f} s with {views(self.recipe)}, {windows} an image"
+        self.figures["a window"] = (
+            f"{seconds:.2f} s with {views(len(predictor.tta))}, {windows} an image"
+        )
         keys = self.recipe.train
-        plain = seconds / (1 + len(self.recipe.tta))
+        plain = seconds / (1 + len(predictor.tta))
         validations = math.ceil(keys.epochs / keys.val_every)
         whole = keys.epochs * self._steps * self._seconds
         whole += validations * len(data.validation) * windows * plain
@@ -241,9 +245,8 @@ def peaks(device: torch.device) -> dict[str, str]:
     return found
 
 
-def views(recipe: Recipe) -> str:
+def views(count: int) -> str:
     """What TTA adds, in words."""
-    count = len(recipe.tta)
     return "no TTA" if count == 0 else f"{count} more view{'s' if count > 1 else ''}"
 
 

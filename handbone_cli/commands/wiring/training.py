@@ -64,6 +64,7 @@ def describe(
     import torch
 
     from handbone_cli import __version__
+    from handbone_cli.commands.wiring.datasets import mirror_pairs_of
     from handbone_cli.ranks import rank_count
     from handbone_cli.recipe.load import to_table
 
@@ -71,6 +72,7 @@ def describe(
     return {
         "recipe": to_table(recipe),
         "class_names": list(dataset.class_names),
+        "mirror_pairs": mirror_pairs_of(dataset),
         "trained_persons": sorted({sample.person for sample in training}),
         **began,
         "versions": {
@@ -286,7 +288,8 @@ def validation_of(
     from handbone_cli.ranks import share
     from handbone_cli.training.validation import validate
 
-    predictor = build_predictor(model, recipe, registry, data.dataset.class_names, tta=())
+    names = data.dataset.class_names
+    predictor = build_predictor(model, recipe, registry, names, tta=(), mirror_pairs=())
     # A model that is spread over the processes predicts where all of them do, the same.
     samples = data.validation if recipe.train.shard else share(data.validation)
     draw = drawing_of(data, recipe.tracking.pictures, note)

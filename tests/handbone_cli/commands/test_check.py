@@ -28,12 +28,12 @@ def recipe(tiny_data, tmp_path):
 
 def test_a_sound_recipe_is_ready_and_leaves_nothing_behind(recipe, tmp_path):
     before = sorted(tmp_path.rglob("*"))
-    done = hb("check", recipe, "--set", "tta=[{name='hflip'}]", cwd=tmp_path)
+    done = hb("check", recipe, "--set", "tta=[{name='flip'}]", cwd=tmp_path)
     assert done.code == 0, done.out + done.err
     lines = done.out.splitlines()
     assert [line.split("  ")[0].strip() for line in lines[1:-1]] == FIGURES
     assert lines[-1] == "ready"
-    assert "s with 1 more view, 1 an image" in done.out
+    assert "s with 3 more views, 1 an image" in done.out
     assert done.err.splitlines() == [
         "data ...",
         "three training steps ...",

@@ -75,6 +75,8 @@ def test_a_sound_plugin_is_told_check_by_check(plugin):
         ("tta", "shift", "builds", "passed"),
         ("tta", "shift", "shapes", "passed"),
         ("tta", "shift", "inverse", "passed"),
+        ("tta", "shift", "whole", "passed"),
+        ("tta", "shift", "mirrored", "passed"),
         ("tta", "shift", "inputs", "passed"),
         ("tta", "shift", "batch", "passed"),
     ]
@@ -107,8 +109,8 @@ def test_a_sound_plugin_is_told_check_by_check(plugin):
         (
             {"restore": "return maps.rol(self.pixels)"},
             (
-                "  TTA transform 'shift', shapes, inverse, inputs, batch: AttributeError: 'Tensor' "
-                "object has no attribute 'rol' (acme_shift.py:19)"
+                "  TTA transform 'shift', shapes, inverse, whole, inputs, batch: AttributeError: "
+                "'Tensor' object has no attribute 'rol' (acme_shift.py:19)"
             ),
         ),
         (

@@ -190,3 +190,66 @@ def test_a_view_at_its_defaults_is_the_same_view(trained_run, films, tmp_path):
     for view in ("rot90", "rot90:turns=1"):
         assert hb(*command, "--tta", view).code == 0
     assert manifest(tmp_path / "store")["settings"]["tta"] == [{"name": "rot90", "turns": 1}]
+
+
+def planes_of(store, image_id):
+    """(C, H, W) uint8 of an image in a store."""
+    image = store.load(image_id)
+    full = (0, image.size[0], 0, image.size[1])
+    return np.stack([image.crop(index, full) for index in range(len(BONES))])
+
+
+def test_a_set_of_views_is_each_of_them(trained_run, films, tmp_path):
+    """Only the order of the sum is another."""
+    views = {"set": ["flip"], "each": ["rot180", "vflip", "hflip"]}
+    stores = []
+    for name, said in views.items():
+        words = [word for view in said for word in ("--tta", view)]
+        done = hb("predict", trained_run.run, "-i", films, *words, "-o", tmp_path / name)
+        assert done.code == 0, done.err
+        stores.append(Store.open(tmp_path / name))
+    assert manifest(tmp_path / "set")["settings"]["tta"] == [{"name": "flip"}]
+    for image_id in stores[0].image_ids:
+        one, other = (planes_of(store, image_id) for store in stores)
+        assert np.abs(np.subtract(one, other, dtype=int)).max() <= 1
+
+
+def test_a_view_that_is_there_twice(trained_run, films, tmp_path):
+    words = ("--tta", "hflip", "--tta", "flip", "-o", tmp_path / "store")
+    done = hb("predict", trained_run.run, "-i", films / "plain.png", *words)
+    assert done.code == 1
+    assert done.err == (
+        "hb: tta: 'hflip' and 'flip' make the same view, which would count twice in the mean; "
+        "leave one out.\n"
+    )
+    assert not (tmp_path / "store").exists()
+
+
+def test_names_change_places_in_mirrored_views_as_the_run_noted(trained_run, films, tmp_path):
+    """Training noted that no name has a side; here two have, and one run is from before."""
+    facts = json.loads((trained_run.run / "run.json").read_text())
+    assert facts.pop("mirror_pairs") == []
+    noted = {
+        "plain": {"mirror_pairs": []},
+        "paired": {"mirror_pairs": [BONES[:2]]},
+        "older": {},
+        "foreign": {"mirror_pairs": [["left_thumb", BONES[1]]]},
+    }
+    planes = {}
+    for name, more in noted.items():
+        run, store = tmp_path / name, tmp_path / f"{name}_store"
+        shutil.copytree(trained_run.run, run)
+        (run / "run.json").write_text(json.dumps({**facts, **more}))
+        command = ("predict", run, "-i", films / "plain.png", "-o", store)
+        done = hb(*command, "--tta", "hflip")
+        if name == "foreign":
+            assert done.err == (
+                f"hb: the dataset's mirror pair 'left_thumb', '{BONES[1]}' is not two of the "
+                "model's classes; predict with the dataset that the run was trained on.\n"
+            )
+            continue
+        assert done.code == 0, done.err
+        planes[name] = planes_of(Store.open(store), "plain")
+    changed = (planes["plain"] != planes["paired"]).any(axis=(1, 2))
+    assert changed.tolist() == [True, True, *[False] * (len(BONES) - 2)]
+    assert np.array_equal(planes["plain"], planes["older"])

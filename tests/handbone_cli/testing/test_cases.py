@@ -74,7 +74,8 @@ def test_the_cases_of_a_plugin():
     assert [str(case) for case in found] == [
         *(f"module-acme_views-{check}" for check in ("loads", "api", "light")),
         *(f"tta-plain-{check}" for check in ("summary", "options", "builds")),
-        *(f"tta-plain-{check}" for check in ("shapes", "inverse", "inputs", "batch", "gpu")),
+        *(f"tta-plain-{check}" for check in ("shapes", "inverse", "whole", "mirrored")),
+        *(f"tta-plain-{check}" for check in ("inputs", "batch", "gpu")),
     ]
     assert all(case.promise.endswith((".", "!")) or ":" in case.promise for case in found)
     assert found[3].promise == "It says in one line what it is, for `hb plugins list`."
@@ -125,7 +126,8 @@ def test_without_an_example_what_asks_for_more_is_skipped():
 def test_with_an_example_it_is_tried_with_that():
     good = plugin(view(options=FactorOptions, example={"factor": 2}))
     assert {case.check.__name__: r.outcome for case, r in run(cases_of(good, "tta"))} == {
-        **dict.fromkeys(("summary", "shapes", "inverse", "inputs", "batch", "builds"), "passed"),
+        **dict.fromkeys(("summary", "shapes", "inverse", "whole", "mirrored"), "passed"),
+        **dict.fromkeys(("inputs", "batch", "builds"), "passed"),
         "options": "failed",  # not described
         "gpu": "passed" if torch.cuda.is_available() else "skipped",
     }
@@ -252,4 +254,4 @@ def test_checks_of_finds_them_by_name():
     with contextlib.suppress(unittest.SkipTest):
         for each in found:
             each()
-    assert len(found) == 8
+    assert len(found) == 10

@@ -5,7 +5,7 @@ import torch
 from pydantic import ValidationError
 
 from handbone_cli import TtaContext
-from handbone_tta.scale import ScaleOptions, build
+from handbone_tta.scale import MultiScaleOptions, Scale, ScaleOptions, build, build_multi_scale
 
 
 def scale(factor):
@@ -43,3 +43,30 @@ def test_restore_undoes_augment_on_smooth_maps(factor):
 def test_the_factor_is_positive_and_required(options):
     with pytest.raises(ValidationError):
         ScaleOptions(**options)
+
+
+def test_several_scales_are_a_view_each():
+    views = build_multi_scale(MultiScaleOptions(factors=(0.5, 2)), TtaContext())
+    assert views == [Scale(0.5), Scale(2.0)]
+    assert build_multi_scale(MultiScaleOptions(), TtaContext()) == [Scale(0.75), Scale(1.25)]
+
+
+@pytest.mark.parametrize(
+    ("factors", "said"),
+    [
+        ([], "at least 1 item"),
+        ([0.5, 0], "greater than 0"),
+        ([0.5, 1], "1 is the image itself, which is averaged anyway; leave it out"),
+        (0.5, "valid tuple"),
+    ],
+)
+def test_other_factors_are_refused(factors, said):
+    with pytest.raises(ValidationError, match=said):
+        MultiScaleOptions(factors=factors)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_the_precision_stays(dtype):
+    view = scale(0.75)
+    maps = torch.rand(1, 2, 21, 34).to(dtype)
+    assert view.restore(view.augment(maps), (21, 34)).dtype is dtype

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
-from handbone_cli.commands.wiring.training import pictured
+from handbone_cli.commands.wiring.training import describe, pictured
 from handbone_cli.host.interfaces import Sample
+from handbone_cli.host.registry import installed
+from handbone_cli.recipe.load import load_recipe
 
 
 def people(count, each=2, labelled=True):
@@ -31,3 +35,13 @@ def test_images_without_labels_are_not_drawn():
     assert pictured(people(3, labelled=False), 2) == set()
     assert pictured([*people(1, labelled=False), Sample("x", "P9", str, dict)], 2) == {"x"}
     assert pictured([], 2) == set()
+
+
+@pytest.mark.parametrize(
+    ("said", "noted"),
+    [({}, []), ({"mirror_pairs": [("left", "right")]}, [("left", "right")])],
+)
+def test_a_run_notes_which_names_change_places_in_a_mirror(said, noted):
+    recipe = load_recipe("quickstart", installed(), ["data.root=data"])
+    dataset = SimpleNamespace(class_names=("left", "right"), **said)
+    assert describe(recipe, dataset, [])["mirror_pairs"] == noted

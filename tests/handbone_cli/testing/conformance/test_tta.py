@@ -25,6 +25,8 @@ class Shifted(View):
 class Transposed(View):
     """Right for squares alone."""
 
+    mirrored = True
+
     def augment(self, images):
         return images.transpose(-2, -1)
 
@@ -89,6 +91,59 @@ class Named(View):
         return maps[:, :3]
 
 
+class Mirror(View):
+    mirrored = True
+    exact = True
+
+    def augment(self, images):
+        return images.flip(-1)
+
+    def restore(self, maps, size):
+        return maps.flip(-1)
+
+
+class Silent(Mirror):
+    mirrored = None
+
+
+class Denying(Mirror):
+    mirrored = False
+
+
+class Boasting(View):
+    mirrored = True
+
+
+class Turned(Mirror):
+    """Half a turn mirrors twice."""
+
+    mirrored = False
+
+    def augment(self, images):
+        return images.flip((-2, -1))
+
+    def restore(self, maps, size):
+        return maps.flip((-2, -1))
+
+
+class Claiming(Scaled):
+    exact = True
+
+
+class Admitting(Shifted):
+    exact = False
+
+
+class Cut(View):
+    """Moved by two pixels, with nothing in their place."""
+
+    def augment(self, images):
+        return functional.pad(images[..., 2:], (0, 2))
+
+    def restore(self, maps, size):
+        return functional.pad(maps[..., :-2], (2, 0))
+
+
 @pytest.mark.parametrize(
     ("view", "words"),
     [
@@ -101,6 +156,11 @@ class Named(View):
         (Half, "a view of torch.float16"),
         (Single, r"became a view of \(1, 1, 48, 80\)"),
         (Lost, "nothing of the image is left in the view"),
+        (Silent, "it mirrors and does not say so: set its attribute mirrored to True"),
+        (Denying, "it says mirrored = False: set its attribute mirrored to True"),
+        (Boasting, "it says mirrored = True: set its attribute mirrored to False"),
+        (Claiming, "maps do not come back as they went"),
+        (Cut, r"\(48, 80\): 96 pixels of the image are lost from a view full of ones"),
         (Named, r"expected the shape \(2, 5, 48, 80\), got \(2, 3, 48, 80\)"),
     ],
 )
@@ -109,7 +169,7 @@ def test_what_is_wrong_is_said(view, words):
         check_tta(view())
 
 
-@pytest.mark.parametrize("view", [View, Brighter, Scaled])
+@pytest.mark.parametrize("view", [View, Brighter, Scaled, Mirror, Turned, Admitting])
 def test_what_is_right_passes(view):
     check_tta(view())
 
@@ -119,3 +179,9 @@ def test_exact_is_as_it_is_said():
         check_tta(Scaled(), exact=True)
     check_tta(Shifted(), exact=False)
     check_tta(View(), sizes=((6, 9), (7, 4)))
+
+
+def test_a_set_is_tried_view_by_view():
+    check_tta([View(), Mirror(), Turned()])
+    with pytest.raises(AssertionError, match=r"^view 2 of 3: maps do not|^view 2 of 3: \(48, 80\)"):
+        check_tta([View(), Shifted(), Mirror()])
