@@ -69,7 +69,7 @@ def predict(
     hb predict runs/first -i val -o stores/first_val --sliding --gaussian --tta hflip
     hb predict runs/first -i films/ -o stores/films
     hb predict runs/first -i 'films/*_left.png' -o stores/left
-    find films -newer last | hb predict runs/first -i - -o stores/new --masks masks
+    find films -name '*.png' -newer last | hb predict runs/first -i - -o stores/new --masks masks
     """
     from handbone_cli.commands.wiring.filling import Filling
     from handbone_cli.commands.wiring.out_of_fold import fill_out_of_fold
