@@ -13,7 +13,7 @@ from handbone_cli.results.coco import write_coco
 from handbone_cli.results.mask_files import write_packed
 
 PAGE = Path(__file__).parents[2] / "docs" / "prediction_outputs.md"
-NAMES = tuple(f"bone {number}" for number in range(28)) + ("Radius",)
+NAMES = (*(f"bone {number}" for number in range(28)), "Radius")
 
 
 def test_the_code_on_the_page_reads_the_masks(tmp_path, monkeypatch, capsys):
