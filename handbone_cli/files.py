@@ -99,6 +99,17 @@ def claim_folder(folder: Path, mark: str, settings: dict[str, Any]) -> None:
     """Mark a folder, new or empty, as made by us with settings, in the JSON file `mark`.
 
     Raises:
+        HandboneError: as `refuse_claimed`.
+    """
+    refuse_claimed(folder, mark, settings)
+    if not (folder / mark).exists():
+        write_json(folder / mark, settings)
+
+
+def refuse_claimed(folder: Path, mark: str, settings: dict[str, Any]) -> None:
+    """Refuse a folder that `claim_folder` would refuse; nothing is written.
+
+    Raises:
         HandboneError: it was made with other settings, or holds files that are not ours.
     """
     if (folder / mark).exists():
@@ -109,8 +120,6 @@ def claim_folder(folder: Path, mark: str, settings: dict[str, Any]) -> None:
             )
     elif folder.is_dir() and any(folder.iterdir()):
         raise HandboneError(f"{folder}: the folder is not empty; choose another one.")
-    else:
-        write_json(folder / mark, settings)
 
 
 def read_bytes(path: Path) -> bytes:

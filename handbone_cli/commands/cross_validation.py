@@ -177,12 +177,13 @@ def train_and_predict(
 ) -> tuple[Evaluation, list[str]]:
     """All folds' runs, one after another, and their store: its score, and what cannot be read."""
     from handbone_cli.commands.evaluate import score
+    from handbone_cli.commands.wiring.filling import Filling
     from handbone_cli.commands.wiring.out_of_fold import fill_out_of_fold
     from handbone_cli.runs.cross_validation import of_fold
 
     for fold in range(recipe.data.folds):
         train_fold(folds, fold, of_fold(recipe, fold), registry, devices)
-    _, unreadable = fill_out_of_fold(folds, recipe, folds.store, registry)
+    _, unreadable = fill_out_of_fold(folds, recipe, Filling(folds.store), registry)
     return score(folds.store, None, (), registry), unreadable
 
 

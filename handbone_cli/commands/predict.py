@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from handbone_cli.commands.wiring.filling import Filling
     from handbone_cli.host.registry import Registry
     from handbone_cli.recipe.explain import Origins
     from handbone_cli.recipe.schema import Recipe
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     "--input",
     "source",
     required=True,
-    help="Image, folder with its sub-folders, quoted glob, or train / val / test.",
+    help="Image, folder with its sub-folders, quoted glob, train / val / test, or - to read paths "
+    "from stdin, one a line.",
 )
 @click.option("-o", "--output", type=Path, required=True, help="Store (a folder) to write.")
 @click.option("--sliding/--whole", default=None, help="Windows, or the whole image at once.")
@@ -41,27 +43,43 @@ if TYPE_CHECKING:
 @click.option("--window", type=int, help="Side of a window, px.")
 @click.option("--stride", type=int, help="Step between windows, px.")
 @click.option("--batch-size", type=int, help="Windows at a time.")
+@click.option("--masks", type=Path, metavar="DIR", help="Folder for masks of what is predicted.")
+@click.option(
+    "--masks-as",
+    type=click.Choice(["png", "packed", "coco", "contours"]),
+    multiple=True,
+    help="Form of the masks; again for more.  [default: png]",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    help="Threads that read images ahead; 0: no threads at all.  [default: 1; 2 from 8 cores on]",
+)
 def predict(
     context: click.Context, run: Path, source: str, output: Path, sliding: bool | None,
     gaussian: bool | None, tta: tuple[str, ...], window: int | None, stride: int | None,
-    batch_size: int | None,
+    batch_size: int | None, masks: Path | None, masks_as: tuple[str, ...], workers: int | None,
 ) -> None:  # fmt: skip
     """Predict with RUN (a run directory) into a store; what is not said is as in its recipe.
 
     The folder of `hb train --fold all` is a RUN for -i val: each fold's model predicts whom it
-    left out.
+    left out. Ctrl-C finishes the image under way; the same command goes on after it.
 
     \b
     hb predict runs/first -i val -o stores/first_val --sliding --gaussian --tta hflip
     hb predict runs/first -i films/ -o stores/films
     hb predict runs/first -i 'films/*_left.png' -o stores/left
+    find films -name '*.png' -newer last | hb predict runs/first -i - -o stores/new --masks masks
     """
+    from handbone_cli.commands.wiring.filling import Filling
     from handbone_cli.commands.wiring.out_of_fold import fill_out_of_fold
     from handbone_cli.commands.wiring.prediction import open_run
     from handbone_cli.host.registry import installed
     from handbone_cli.runs.cross_validation import CrossValidation
 
     refuse_more_words(context.args)
+    if masks_as and masks is None:
+        raise click.UsageError("--masks-as goes with --masks DIR.")
     registry = installed()
     folds = CrossValidation(run) if source == "val" else None
     directory = folds if folds and folds.facts_file.exists() else open_run(run)
@@ -69,10 +87,14 @@ def predict(
         "sliding": sliding, "gaussian": gaussian, "window": window, "stride": stride,
         "batch_size": batch_size,
     }, tta)  # fmt: skip
+    filling = Filling(output, workers, masks, masks_as or ("png",))
     if isinstance(directory, CrossValidation):
-        tell_end(output, *fill_out_of_fold(directory, recipe, output, registry))
+        total, unreadable = fill_out_of_fold(directory, recipe, filling, registry)
     else:
-        fill_store(directory, recipe, source, output, registry)
+        total, unreadable = fill_store(directory, recipe, source, filling, registry)
+    for line in filling.write_masks(registry) if len(unreadable) < total else ():
+        click.echo(line)
+    tell_end(output, total, unreadable)
 
 
 def with_options(
@@ -123,36 +145,39 @@ def refuse_more_words(words: Sequence[str]) -> None:
 
 
 def fill_store(
-    directory: RunDirectory, recipe: Recipe, source: str, output: Path, registry: Registry
-) -> None:
-    """Predict every image that the store does not have yet; name unreadable ones at the end."""
-    from handbone_cli.commands.wiring.datasets import dataset_reference
-    from handbone_cli.commands.wiring.filling import describe_settings, write_all
+    directory: RunDirectory, recipe: Recipe, source: str, filling: Filling, registry: Registry
+) -> tuple[int, list[str]]:
+    """Predict every image that the store does not have yet.
+
+    Returns how many there are, and a sentence for every one that cannot be read.
+    """
+    from handbone_cli.commands.wiring.datasets import dataset_reference, find_samples
+    from handbone_cli.commands.wiring.filling import describe_settings
     from handbone_cli.commands.wiring.prediction import (
         build_predictor,
         load_model,
         mirror_pairs_of_run,
         weights_file,
     )
-    from handbone_cli.data.sources import SPLITS, dataset_split, from_files
+    from handbone_cli.data.sources import SPLITS
     from handbone_cli.files import digest_json, file_digest
-    from handbone_cli.store.store import StoreWriter
 
     names = directory.facts()["class_names"]
     own = source in SPLITS
-    samples = dataset_split(recipe, registry, source) if own else from_files(source)
-    model = load_model(directory, recipe, registry, names)
-    pairs = mirror_pairs_of_run(directory, recipe, registry)
-    predictor = build_predictor(model, recipe, registry, names, tta=recipe.tta, mirror_pairs=pairs)
+    samples = find_samples(source, recipe, registry)
     settings = {
         **describe_settings(recipe, file_digest(weights_file(directory))),
         "recipe": digest_json(directory.facts()["recipe"]),
     }
+    filling.refuse_masks(names, settings)
+    model = load_model(directory, recipe, registry, names)
+    pairs = mirror_pairs_of_run(directory, recipe, registry)
+    predictor = build_predictor(model, recipe, registry, names, tta=recipe.tta, mirror_pairs=pairs)
     order = [sample.image_id for sample in samples]
     trained = set(directory.facts()["trained_persons"]) if own else set()
-    store = StoreWriter(output, names, settings, order, dataset_reference(recipe) if own else None)
     jobs = ((sample, predictor, sample.person in trained) for sample in samples)
-    tell_end(output, len(samples), write_all(store, jobs, len(samples)))
+    labels = dataset_reference(recipe) if own else None
+    return len(order), filling.fill(names, settings, order, labels, jobs)
 
 
 def tell_end(output: Path, total: int, unreadable: Sequence[str]) -> None:

@@ -1,10 +1,11 @@
-"""What `-i` names: a dataset's split, a file, a folder or a glob, as samples."""
+"""What `-i` names: a dataset's split, a file, a folder, a glob or a list of these, as samples."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import glob
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from handbone_cli.errors import HandboneError, UnreadableImageError
 from handbone_cli.host.interfaces import DatasetContext, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from handbone_cli.data.dicom import DicomHeader
     from handbone_cli.host.interfaces import Dataset
@@ -110,28 +111,73 @@ def from_files(pattern: str) -> list[Sample]:
     study are one person's.
     """
     path = Path(pattern)
-    if path.is_dir():
-        encoded = {p for p in path.rglob("*") if p.suffix.lower() in images.SUFFIXES}
-        files, top = sorted(encoded.union(dicom.find_dicom_files(path))), path
-        if not files:
-            raise HandboneError(
-                f"{path}: no PNG or JPEG image in this folder, nor any BMP or DICOM file."
-            )
-    elif path.exists():
-        files, top = [path], path.parent
-    else:
-        files = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207  a pattern, not a path
-        top = Path(pattern).parent
-        if not files:
-            raise HandboneError(
-                f"{pattern}: no such file, folder or match; expected an image, a folder of PNG, "
-                f"JPEG, BMP or DICOM images, a glob, or one of {', '.join(SPLITS)}."
-            )
-    headers = {file: _dicom_header(file) for file in files if dicom.is_dicom_file(file)}
-    if path.is_dir():  # reports and indices lie among a study's images
-        files = [file for file in files if not (header := headers.get(file)) or header.is_image]
-    names = _names(files, top)
-    return [_of_file(name, f, headers.get(f)) for name, f in zip(names, files, strict=True)]
+    if path.exists():
+        return _samples(_images_of(path), path if path.is_dir() else path.parent)
+    files = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207  a pattern, not a path
+    if not files:
+        raise HandboneError(
+            f"{pattern}: no such file, folder or match; expected an image, a folder of PNG, "
+            f"JPEG, BMP or DICOM images, a glob, or one of {', '.join(SPLITS)}."
+        )
+    return _samples(_with_headers(files), path.parent)
+
+
+def from_list(lines: Iterable[bytes], name: str = "the list of -i -") -> list[Sample]:
+    """Samples of the image files and folders that a list names, one a line, in its order.
+
+    As `from_files`; of two files of one name the ids are told apart below the folder that all
+    have in common. Blank lines are left out.
+
+    Args:
+        lines: as a file or a pipe gives them.
+        name: what messages call the list.
+
+    Raises:
+        HandboneError: it is empty, names what is not there, or one file twice.
+    """
+    named = {number: os.fsdecode(line.rstrip(b"\r\n")) for number, line in enumerate(lines, 1)}
+    files: dict[Path, DicomHeader | None] = {}
+    first: dict[Path, int] = {}
+    for number, text in named.items():
+        if not text.strip():
+            continue
+        path = Path(text)
+        if not path.exists():
+            raise HandboneError(f"{name}, line {number}: {text}: no such file or folder.")
+        for file, header in _images_of(path).items():
+            before = first.setdefault(file.resolve(), number)
+            if file in files or before != number:
+                raise HandboneError(
+                    f"{name}, line {number}: {file} is there already, by line {before}."
+                )
+            files[file] = header
+    if not files:
+        raise HandboneError(f"{name} is empty; expected a path a line.")
+    return _samples(files, Path(os.path.commonpath([file.absolute().parent for file in files])))
+
+
+def _images_of(path: Path) -> dict[Path, DicomHeader | None]:
+    """A file, or the images in a folder and below, each with its header if it is DICOM."""
+    if not path.is_dir():
+        return _with_headers([path])
+    encoded = {p for p in path.rglob("*") if p.suffix.lower() in images.SUFFIXES}
+    found = _with_headers(sorted(encoded.union(dicom.find_dicom_files(path))))
+    # Reports and indices lie among a study's images.
+    found = {file: header for file, header in found.items() if not header or header.is_image}
+    if not found:
+        raise HandboneError(
+            f"{path}: no PNG or JPEG image in this folder, nor any BMP or DICOM file."
+        )
+    return found
+
+
+def _with_headers(files: Iterable[Path]) -> dict[Path, DicomHeader | None]:
+    return {file: _dicom_header(file) if dicom.is_dicom_file(file) else None for file in files}
+
+
+def _samples(files: Mapping[Path, DicomHeader | None], top: Path) -> list[Sample]:
+    names = _names(list(files), top)
+    return [_of_file(name, *pair) for name, pair in zip(names, files.items(), strict=True)]
 
 
 def _dicom_header(file: Path) -> DicomHeader | None:
@@ -169,4 +215,5 @@ def _stem(file: Path) -> str:
 
 
 def _below(file: Path, top: Path) -> Path:
-    return file.relative_to(top) if file.is_relative_to(top) else Path(*file.parts[-2:])
+    whole = file if file.is_relative_to(top) else file.absolute()
+    return whole.relative_to(top) if whole.is_relative_to(top) else Path(*file.parts[-2:])

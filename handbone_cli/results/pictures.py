@@ -48,15 +48,15 @@ def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
     done, content = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
     if not done:
         raise ValueError(f"OpenCV cannot encode a picture of shape {rgb.shape}")
-    write_bytes(path, _marked(content.tobytes()))
+    write_bytes(path, mark_png(content.tobytes()))
 
 
 def is_picture(head: bytes) -> bool:
-    """Whether a file that begins so is a picture that `write_png` wrote."""
+    """Whether a file that begins so is a PNG that names us as its maker."""
     return head[HEADER_END : HEADER_END + len(MARK)] == MARK
 
 
-def _marked(png: bytes) -> bytes:
+def mark_png(png: bytes) -> bytes:
     """A PNG with our text chunk (PNG specification, 11.3.4.3) right after its header chunk."""
     return png[:HEADER_END] + MARK + png[HEADER_END:]
 

@@ -24,16 +24,31 @@ def encode(mask: PackedMask, index: int, box: Box | None = None) -> str:
     y0, y1, x0, x1 = mask.boxes()[index] if box is None else box
     if y0 == y1:
         return ""
-    height, width, full = y1 - y0, x1 - x0, mask.size[1]
+    found = runs(mask.crop(index, (y0, y1, x0, x1)), (y0, x0), mask.size[1])
+    found[:, 0] += 1
+    return " ".join(map(str, found.ravel().tolist()))
+
+
+def runs(crop: NDArray[np.bool_], corner: tuple[int, int], full: int) -> NDArray[np.int64]:
+    """The runs of a part of an image of `full` columns, flattened row by row.
+
+    Args:
+        crop: (h, w), not empty; all outside it is false.
+        corner: the row and column of its first pixel.
+        full: W of the image.
+
+    Returns:
+        (n, 2) int64: start from 0, and length.
+    """
+    height, width = crop.shape
     # One column of false beside the box ends every run with its row. In a box as wide as the image
     # there is none: a run goes on in the next row.
     stride = width if width == full else width + 1
     flat = np.zeros(height * stride + 2, np.bool_)
-    flat[1:-1].reshape(height, stride)[:, :width] = mask.crop(index, (y0, y1, x0, x1))
+    flat[1:-1].reshape(height, stride)[:, :width] = crop
     edges = np.flatnonzero(flat[1:] != flat[:-1])
-    places = (y0 + edges // stride) * full + x0 + edges % stride
-    pairs = np.stack([places[0::2] + 1, places[1::2] - places[0::2]], axis=1)
-    return " ".join(map(str, pairs.ravel().tolist()))
+    places = (corner[0] + edges // stride) * full + corner[1] + edges % stride
+    return np.stack([places[0::2], places[1::2] - places[0::2]], axis=1)
 
 
 def encode_all(mask: PackedMask) -> list[str]:

@@ -1,4 +1,4 @@
-"""A store's images as files of other programs: whole cubes of one array, or a PNG mask a bone."""
+"""A store's images as files of other programs: whole cubes of one array."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import os
 import zipfile
 from typing import IO, TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
-from handbone_cli.errors import HandboneError
-from handbone_cli.files import atomic_write, write_bytes
+from handbone_cli.files import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,30 +51,16 @@ def _write_cube(file: IO[bytes], probabilities: BoxedProbabilities, dtype: str) 
         file.write(plane.data)
 
 
-def export_masks(
-    folder: Path, probabilities: BoxedProbabilities, class_names: Sequence[str], threshold: float
-) -> None:
-    """Write a PNG of 0 and 255 a class, `folder/CLASS.png`: 255 where q > 255 t."""
-    height, width = probabilities.size
-    for index, name in enumerate(class_names):
-        q = probabilities.crop(index, (0, height, 0, width))
-        mask = (q > 255 * threshold).astype(np.uint8) * np.uint8(255)
-        write_bytes(folder / f"{name}.png", cv2.imencode(".png", mask)[1].tobytes())
+def is_current(made: Path, sources: Sequence[Path]) -> bool:
+    """Whether a file or folder was made of these files as they are now; see `mark_current`."""
+    return made.exists() and made.stat().st_mtime_ns == _newest(sources)
 
 
-def require_file_names(class_names: Sequence[str]) -> None:
-    """Refuse classes that cannot name files."""
-    for name in class_names:
-        if not name or name.startswith(".") or "/" in name or "\\" in name:
-            raise HandboneError(f"class '{name}' cannot name a PNG; export to npz or npy instead.")
+def mark_current(made: Path, sources: Sequence[Path]) -> None:
+    """Give what was made the time of the newest file it was made of: an export goes on there."""
+    newest = _newest(sources)
+    os.utime(made, ns=(newest, newest))
 
 
-def is_current(made: Path, source: Path) -> bool:
-    """Whether a file or folder was made of a store's file as it is now; see `mark_current`."""
-    return made.exists() and made.stat().st_mtime_ns == source.stat().st_mtime_ns
-
-
-def mark_current(made: Path, source: Path) -> None:
-    """Give what was made the time of what it was made of: an interrupted export goes on there."""
-    stat = source.stat()
-    os.utime(made, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+def _newest(sources: Sequence[Path]) -> int:
+    return max(source.stat().st_mtime_ns for source in sources)

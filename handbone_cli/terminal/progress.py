@@ -86,17 +86,18 @@ def _bar(what: str, unit: str) -> Iterator[Report]:
 
 def _lines(what: str, unit: str) -> Report:
     started = time.monotonic()
-    shown = started
+    shown, first = started, -1
 
     def report(done: int, total: int, figure: str = "") -> None:
-        nonlocal shown
+        nonlocal shown, first
+        first = max(done - 1, 0) if first < 0 else first
         now = time.monotonic()
         if done < total and now - shown < PLAIN_EVERY:
             return
         shown = now
-        pace = done / max(now - started, 1e-6)
+        pace = max(done - first, 1) / max(now - started, 1e-6)
         left = (
-            f", {(total - done) / pace:.0f} s left"
+            f", {pace:.2g} {unit}/s, {(total - done) / pace:.0f} s left"
             if done < total
             else f" in {now - started:.1f} s"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,15 @@ def mirror_pairs_of(dataset: Dataset) -> list[tuple[str, str]]:
 def all_samples(dataset: Dataset) -> list[Sample]:
     """Both parts of a dataset."""
     return [*dataset.samples("train"), *dataset.samples("test")]
+
+
+def find_samples(source: str, recipe: Recipe, registry: Registry) -> list[Sample]:
+    """What -i names: a split of the recipe's dataset, files, or those of a list on stdin."""
+    from handbone_cli.data.sources import SPLITS, dataset_split, from_files, from_list
+
+    if source == "-":
+        return from_list(sys.stdin.buffer)
+    return dataset_split(recipe, registry, source) if source in SPLITS else from_files(source)
 
 
 def open_named_dataset(named: str, registry: Registry, overrides: Sequence[str] = ()) -> Dataset:

@@ -1,55 +1,201 @@
-"""Filling a store: samples through their predictors, one after another, and what it depends on."""
+"""Filling a store: samples read ahead, predicted in order, written behind; what it depends on."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from handbone_cli.errors import InterruptedRunError, UnreadableImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from handbone_cli.host.interfaces import Sample
-    from handbone_cli.prediction.predictor import Predictor
+    from handbone_cli.host.registry import Registry
+    from handbone_cli.prediction.predictor import Predictor, Prepared
     from handbone_cli.recipe.schema import Recipe
-    from handbone_cli.store.store import StoreWriter
+    from handbone_cli.store.boxes import BoxedProbabilities
+    from handbone_cli.store.store import ImageEntry, StoreWriter
+
+Job: TypeAlias = "tuple[Sample, Predictor, bool]"
+"""A sample, its predictor, and whether that was trained on the person."""
+
+
+@dataclass(frozen=True)
+class Filling:
+    """Where predictions go and how: a store, and masks made of it.
+
+    Attributes:
+        output: the store.
+        workers: threads that read ahead; None: as `default_workers`.
+        masks: the folder of masks, if any.
+        forms: of the masks.
+    """
+
+    output: Path
+    workers: int | None = None
+    masks: Path | None = None
+    forms: tuple[str, ...] = ()
+
+    def refuse_masks(self, class_names: Sequence[str], settings: Mapping[str, Any]) -> None:
+        """Refuse folders and classes that masks cannot go to, before hours of prediction."""
+        from handbone_cli.commands.wiring.exporting import refuse_forms_of_store
+
+        if self.masks is not None:
+            manifest = {"class_names": class_names, "settings": settings}
+            refuse_forms_of_store(self.masks, self.forms, self.output, manifest)
+
+    def fill(
+        self,
+        class_names: Sequence[str],
+        settings: Mapping[str, Any],
+        order: Sequence[str],
+        labels: Mapping[str, Any] | None,
+        jobs: Iterable[Job],
+    ) -> list[str]:
+        """Predict into the store, as `write_all`; the rest is as `StoreWriter` has it."""
+        from handbone_cli.store.store import StoreWriter
+
+        store = StoreWriter(self.output, class_names, settings, order, labels)
+        return write_all(store, jobs, len(order), self.workers)
+
+    def write_masks(self, registry: Registry) -> list[str]:
+        """Write the masks of all that the store has; a line a form."""
+        from handbone_cli.commands.wiring.exporting import export_to, open_masks_to_export
+
+        if self.masks is None:
+            return []
+        export = open_masks_to_export(self.output, registry)
+        return export_to(self.masks, self.forms, export)
+
+
+class Predicted(NamedTuple):
+    """What became of one sample: probabilities, or why there are none.
+
+    Attributes:
+        sample: which.
+        content: what a store remembers its image by.
+        seen: whether the model was trained on the person.
+        probabilities: None for what was there already, or cannot be read.
+        fault: a sentence on an image that cannot be read.
+    """
+
+    sample: Sample
+    content: str
+    seen: bool
+    probabilities: BoxedProbabilities | None = None
+    fault: str | None = None
+
+    @property
+    def entry(self) -> ImageEntry:
+        """What the manifest says of the image."""
+        from handbone_cli.store.store import ImageEntry
+
+        assert self.probabilities is not None
+        height, width = self.probabilities.size
+        source = str(self.sample.path.resolve()) if self.sample.path else None
+        return ImageEntry(self.sample.person, height, width, source, self.content, self.seen)
 
 
 def write_all(
-    store: StoreWriter, jobs: Iterable[tuple[Sample, Predictor, bool]], total: int
+    store: StoreWriter, jobs: Iterable[Job], total: int, workers: int | None = None
 ) -> list[str]:
     """Predict so many samples, each with its predictor and whether its person was trained on.
 
-    Returns a sentence for every image that cannot be read.
+    Images are read ahead and written behind while the device computes. The store is closed.
+
+    Args:
+        store: what is in it from the same bytes is not predicted again.
+        jobs: in the order in which they are predicted and written.
+        total: how many they are.
+        workers: threads that read ahead; 0: everything in this one, one after another.
+
+    Returns:
+        A sentence for every image that cannot be read.
+
+    Raises:
+        InterruptedRunError: Ctrl-C; the images that were begun on the device are in the store.
+        HandboneError: the store cannot be written; what was written before stays.
     """
-    from handbone_cli.errors import UnreadableImageError
+    from handbone_cli.commands.wiring.threads import Behind, told_to_stop
     from handbone_cli.terminal.progress import progress
 
-    unreadable = []
+    count = default_workers() if workers is None else workers
+    unreadable: list[str] = []
+    writes = Behind(threaded=count > 0)
+    done = 0
     try:
-        with progress("Predicting") as report:
-            for done, (sample, predictor, seen) in enumerate(jobs, start=1):
-                try:
-                    predict_one(store, predictor, sample, seen=seen)
-                except UnreadableImageError as error:
-                    unreadable.append(str(error))
-                report(done, total)
+        with told_to_stop() as stop, progress("Predicting") as report:
+            found = predict_all(jobs, store.has, count)
+            try:
+                for done, each in enumerate(found, start=1):
+                    if each.probabilities is not None:
+                        writes.call(
+                            store.write, each.sample.image_id, each.probabilities, each.entry
+                        )
+                    if each.fault is not None:
+                        unreadable.append(each.fault)
+                    if each.probabilities is not None or done == total:  # else the rate would lie
+                        report(done, total)
+                    if stop.is_set():
+                        break
+            finally:
+                found.close()
+                writes.finish()
     finally:
         store.close()
+    if done < total:
+        raise InterruptedRunError(
+            f"stopped after {done} of {total} images; run the same command again to go on."
+        )
     return unreadable
 
 
-def predict_one(store: StoreWriter, predictor: Predictor, sample: Sample, *, seen: bool) -> None:
-    """Predict one image into the store unless it is there from the same bytes."""
-    from handbone_cli.commands.wiring.datasets import content_of
-    from handbone_cli.store.store import ImageEntry
+def predict_all(
+    jobs: Iterable[Job], has: Callable[[str, str], bool], workers: int
+) -> Generator[Predicted, None, None]:
+    """What becomes of every sample, in order; one process's share of many does as well.
 
+    Args:
+        jobs: as for `write_all`.
+        has: (image id, content) -> whether it need not be predicted; called in the threads.
+        workers: threads that decode and preprocess images ahead of the device.
+    """
+    from handbone_cli.commands.wiring.threads import ahead
+
+    for (sample, predictor, seen), future in ahead(
+        jobs, lambda job: prepare_one(job, has), workers
+    ):
+        try:
+            content, prepared = future.result()
+        except UnreadableImageError as error:
+            yield Predicted(sample, "", seen, fault=str(error))
+            continue
+        probabilities = predictor.predict_prepared(prepared) if prepared is not None else None
+        yield Predicted(sample, content, seen, probabilities)
+
+
+def prepare_one(job: Job, has: Callable[[str, str], bool]) -> tuple[str, Prepared | None]:
+    """What an image is remembered by, and the image as the network sees it unless it is there.
+
+    Raises:
+        UnreadableImageError: an image that is empty, cut off or none.
+    """
+    from handbone_cli.commands.wiring.datasets import content_of
+
+    sample, predictor, _ = job
     content = content_of(sample)
-    if store.has(sample.image_id, content):
-        return
-    probabilities = predictor.predict(sample.read_image())
-    source = str(sample.path.resolve()) if sample.path else None
-    size = probabilities.size
-    entry = ImageEntry(sample.person, size[0], size[1], source, content, seen)
-    store.write(sample.image_id, probabilities, entry)
+    if has(sample.image_id, content):
+        return content, None
+    return content, predictor.prepare(sample.read_image())
+
+
+def default_workers() -> int:
+    """Threads that read ahead where nobody says: two for a GPU, none where the network computes."""
+    import torch
+
+    return 2 if torch.cuda.is_available() else 0
 
 
 def describe_settings(recipe: Recipe, weights: str | list[str]) -> dict[str, Any]:

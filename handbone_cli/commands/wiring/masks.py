@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from handbone_cli.decision.document import Decision
     from handbone_cli.host.interfaces import PostProcessor, Sample
     from handbone_cli.host.registry import Registry
     from handbone_cli.masks import LabelSource, MaskSource, PackedMask
@@ -46,26 +47,38 @@ def open_masks(
     path: Path, registry: Registry, on: Sequence[Path] = ()
 ) -> tuple[MaskSource, list[Store]]:
     """A store at one half, or a decision on its own members or on the stores given with --on."""
+    decision, stores = open_decision(path, on)
+    return decided_masks(path, decision, stores, registry), stores
+
+
+def open_decision(path: Path, on: Sequence[Path] = ()) -> tuple[Decision, list[Store]]:
+    """A decision with its stores; of a store alone, the one at one half with its own rules."""
     from handbone_cli.decision import document
-    from handbone_cli.decision.decide import DecidedMasks
     from handbone_cli.store.store import Store
 
     if path.suffix == ".toml":
         decision = document.load(path)
         decision = decision.on(on) if on else decision
-        stores = document.open_members(decision)
-    elif is_csv(path):
+        return decision, document.open_members(decision)
+    if is_csv(path):
         raise HandboneError(f"{path}: a submission; expected a store or a decision (.toml).")
-    elif on:
+    if on:
         raise HandboneError(f"{path}: --on goes with a decision (.toml), not with a store.")
-    else:
-        stores = [Store.open(path)]
-        decision = document.of_store(path, stores[0])
+    store = Store.open(path)
+    return document.of_store(path, store), [store]
+
+
+def decided_masks(
+    path: Path, decision: Decision, stores: Sequence[Store], registry: Registry
+) -> MaskSource:
+    """The masks of a decision that `path` named; one sentence if there are none yet."""
+    from handbone_cli.decision.decide import DecidedMasks
+
     rules = build_rules(decision.postprocess, decision.class_names, registry)
     masks = DecidedMasks(decision, stores, rules)
     if not masks.image_ids:
         raise HandboneError(f"{path}: there is no predicted image in it yet.")
-    return masks, stores
+    return masks
 
 
 def open_submission(
@@ -109,6 +122,10 @@ class SubmittedMasks:
         from handbone_cli.data.preprocessing import to_uint8
 
         return to_uint8(self._samples[image_id].read_image())
+
+    def file(self, image_id: str) -> Path | None:
+        """The image's file, if there is one."""
+        return self._samples[image_id].path
 
     @property
     def files(self) -> set[Path]:

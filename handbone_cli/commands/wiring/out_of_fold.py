@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
+    from handbone_cli.commands.wiring.filling import Filling
     from handbone_cli.host.interfaces import Dataset, Sample
     from handbone_cli.host.registry import Registry
     from handbone_cli.prediction.predictor import Predictor
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def fill_out_of_fold(
-    folds: CrossValidation, recipe: Recipe, output: Path, registry: Registry
+    folds: CrossValidation, recipe: Recipe, filling: Filling, registry: Registry
 ) -> tuple[int, list[str]]:
     """Predict every labelled image that the store does not have yet, as `hb predict -i val` would.
 
@@ -25,21 +25,19 @@ def fill_out_of_fold(
     Args:
         folds: whose runs have weights.
         recipe: theirs, or one that differs in predict and tta.
-        output: the store.
+        filling: where they go and how.
         registry: of the plugins.
     """
     from handbone_cli.commands.wiring.datasets import dataset_reference
-    from handbone_cli.commands.wiring.filling import write_all
     from handbone_cli.data.sources import labelled_samples, open_dataset
-    from handbone_cli.store.store import StoreWriter
 
     dataset = open_dataset(recipe, registry)
     parts = left_out_by_fold(folds, recipe, dataset)
     order = [sample.image_id for sample in labelled_samples(dataset, recipe)]
     names, settings = dataset.class_names, describe_out_of_fold(folds, recipe)
-    store = StoreWriter(output, names, settings, order, dataset_reference(recipe))
+    filling.refuse_masks(names, settings)
     jobs = predictions(folds, recipe, parts, registry)
-    return len(order), write_all(store, jobs, len(order))
+    return len(order), filling.fill(names, settings, order, dataset_reference(recipe), jobs)
 
 
 def left_out_by_fold(

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from handbone_cli.commands.wiring import filling
 from handbone_cli.prediction.predictor import Predictor
 from handbone_cli.processes import describe_process
 from handbone_cli.runs.cross_validation import CrossValidation
@@ -149,15 +150,15 @@ def test_ctrl_c_in_a_fold_and_resume_give_the_same(trained, tmp_path, monkeypatc
 
 def test_ctrl_c_while_predicting_keeps_what_is_there(trained, copied, monkeypatch):
     shutil.rmtree(copied.store)
-    predict, calls = Predictor.predict, []
+    predict, calls = Predictor.predict_prepared, []
 
-    def sixth_is_stopped(self, grey):
-        calls.append(grey)
+    def sixth_is_stopped(self, prepared):
+        calls.append(prepared)
         if len(calls) == 6:
             raise KeyboardInterrupt
-        return predict(self, grey)
+        return predict(self, prepared)
 
-    monkeypatch.setattr(Predictor, "predict", sixth_is_stopped)
+    monkeypatch.setattr(Predictor, "predict_prepared", sixth_is_stopped)
     stopped = hb("train", "--resume", copied.path)
     assert (stopped.code, copied.facts()["status"]) == (130, "stopped")
     assert len(images(copied.store)) == 5
@@ -244,16 +245,16 @@ def test_an_image_that_cannot_be_read_is_named_and_the_rest_scored(tmp_path, mon
     data = {"folds": 2, "fold": 0}
     (tmp_path / "tiny.toml").write_text(tiny_recipe(root, data=data))
     folds = CrossValidation(tmp_path / "runs" / "tiny")
-    predict, calls = Predictor.predict, []
+    prepare, calls = filling.prepare_one, []
 
-    def third_is_torn(self, grey):
-        calls.append(grey)
+    def third_is_torn(job, has):
+        calls.append(job)
         if len(calls) == 3:
             raise UnreadableImageError("film.png: the PNG is cut off.")
-        return predict(self, grey)
+        return prepare(job, has)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Predictor, "predict", third_is_torn)
+        patched.setattr(filling, "prepare_one", third_is_torn)
         done = hb("train", "tiny.toml", "--fold", "all", *SHORT, cwd=tmp_path)
     assert done.code == 1
     assert done.err.endswith(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
 
@@ -140,14 +141,14 @@ def test_a_predict_that_fails_at_its_start_leaves_no_store(trained_run, tmp_path
 def test_an_interrupted_predict_leaves_a_store_of_what_is_done(
     trained_run, films, tmp_path, monkeypatch
 ):
-    predict, counts = Predictor.predict, iter(range(9))
+    predict, counts = Predictor.predict_prepared, iter(range(9))
 
-    def stop_at_the_third(self, image):
+    def stop_at_the_third(self, prepared):
         if next(counts) == 2:
             raise KeyboardInterrupt
-        return predict(self, image)
+        return predict(self, prepared)
 
-    monkeypatch.setattr(Predictor, "predict", stop_at_the_third)
+    monkeypatch.setattr(Predictor, "predict_prepared", stop_at_the_third)
     done = hb("predict", trained_run.run, "-i", films, "-o", tmp_path / "store")
     assert done.code == 130
     assert list(manifest(tmp_path / "store")["images"]) == ["strip", "colour"]
@@ -253,3 +254,118 @@ def test_names_change_places_in_mirrored_views_as_the_run_noted(trained_run, fil
     changed = (planes["plain"] != planes["paired"]).any(axis=(1, 2))
     assert changed.tolist() == [True, True, *[False] * (len(BONES) - 2)]
     assert np.array_equal(planes["plain"], planes["older"])
+
+
+def give(monkeypatch, text):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+
+
+def test_a_list_on_stdin(trained_run, films, tmp_path, monkeypatch):
+    give(monkeypatch, f"{films}/plain.png\r\n\n{films}/below\n{films}/colour.jpg")
+    done = hb("predict", trained_run.run, "-i", "-", "-o", tmp_path / "store")
+    assert (done.code, done.out) == (0, f"{tmp_path / 'store'}: 3 images\n")
+    assert list(manifest(tmp_path / "store")["images"]) == ["plain", "strip", "colour"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the list of -i - is empty; expected a path a line."),
+        ("\n \n", "the list of -i - is empty; expected a path a line."),
+        ("plain.png\nno.png\n", "the list of -i -, line 2: no.png: no such file or folder."),
+        ("plain.png\n./plain.png\n",
+         "the list of -i -, line 2: plain.png is there already, by line 1."),
+    ],
+)  # fmt: skip
+def test_lists_that_are_mistaken(trained_run, films, tmp_path, monkeypatch, text, said):
+    give(monkeypatch, text)
+    done = hb("predict", trained_run.run, "-i", "-", "-o", tmp_path / "store", cwd=films)
+    assert (done.code, done.err) == (1, f"hb: {said}\n")
+    assert not (tmp_path / "store").exists()
+
+
+def test_masks_of_all_forms_beside_the_store(trained_run, films, tmp_path):
+    store, masks = tmp_path / "store", tmp_path / "masks"
+    forms = [w for form in ("png", "packed", "coco", "contours") for w in ("--masks-as", form)]
+    command = ("predict", trained_run.run, "-i", films, "-o", store, "--masks", masks, *forms)
+    done = hb(*command)
+    assert done.code == 0, done.err
+    assert done.out.splitlines() == [
+        f"{masks}/png: 4 images written, 4 classes",
+        f"{masks}/packed: 4 images written, 4 classes",
+        f"{masks}/coco: 4 images written, 4 classes",
+        f"{masks}/contours: 4 images written, 4 classes",
+        f"{store}: 4 images",
+    ]
+    for name in Store.open(store).image_ids:
+        found = Store.open(store).load(name)
+        packed = np.atleast_3d(
+            cv2.imread(str(masks / "packed" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        )
+        bits = np.unpackbits(packed, axis=2, count=4, bitorder="little")
+        for index, bone in enumerate(BONES):
+            q = found.crop(index, (0, found.size[0], 0, found.size[1]))
+            mask = cv2.imread(str(masks / "png" / name / f"{bone}.png"), cv2.IMREAD_UNCHANGED)
+            assert np.array_equal(mask, np.where(q > 127, 255, 0))
+            assert np.array_equal(bits[..., index], q > 127)
+    again = hb(*command)
+    assert again.out.splitlines()[:2] == [
+        f"{masks}/png: 0 images written, 4 were there, 4 classes",
+        f"{masks}/packed: 0 images written, 4 were there, 4 classes",
+    ]
+
+
+def test_a_new_image_gets_its_masks(trained_run, films, tmp_path):
+    folder, masks = tmp_path / "films", tmp_path / "masks"
+    shutil.copytree(films, folder)
+    command = ("predict", trained_run.run, "-i", folder, "-o", tmp_path / "s", "--masks", masks)
+    assert hb(*command).code == 0
+    write_png(folder / "new.png", HAND)
+    assert hb(*command).out.splitlines()[0] == (
+        f"{masks}: 1 images written, 4 were there, 4 classes"
+    )
+    assert sorted(path.name for path in (masks / "new").iterdir()) == sorted(
+        f"{bone}.png" for bone in BONES
+    )
+
+
+def test_masks_beside_films_that_cannot_be_read(trained_run, films, tmp_path):
+    (tmp_path / "films").mkdir()
+    shutil.copy(films / "plain.png", tmp_path / "films")
+    (tmp_path / "films" / "note.png").write_text("hello")
+    words = ("-o", "store", "--masks", "masks")
+    done = hb("predict", trained_run.run, "-i", "films", *words, cwd=tmp_path)
+    assert done.code == 1
+    assert done.out == "masks: 1 images written, 4 classes\n"
+    assert done.err.endswith("The other 1 of 2 are in store.\n")
+    done = hb("predict", trained_run.run, "-i", "films/note.png", "-o", "s2", "--masks", "m2",
+              cwd=tmp_path)  # fmt: skip
+    assert done.code == 1
+    assert not (tmp_path / "s2").exists()
+    assert not (tmp_path / "m2").exists()
+
+
+def test_masks_where_they_cannot_go_are_refused_before_prediction(
+    trained_run, films, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Predictor, "predict_prepared", None)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    words = ("predict", trained_run.run, "-i", films, "-o", tmp_path / "store")
+    done = hb(*words, "--masks", tmp_path / "mine")
+    assert done.code == 1
+    assert done.err == f"hb: {tmp_path / 'mine'}: the folder is not empty; choose another one.\n"
+    assert not (tmp_path / "store").exists()
+    done = hb(*words, "--masks-as", "coco")
+    assert (done.code, done.err.splitlines()[-1]) == (2, "Error: --masks-as goes with --masks DIR.")
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_workers_change_nothing_in_the_store(trained_run, films, tmp_path, workers):
+    for name, words in (("a", ()), ("b", ("--workers", workers))):
+        done = hb("predict", trained_run.run, "-i", films, "-o", tmp_path / name, *words)
+        assert done.code == 0, done.err
+    one, other = ({p.name: p.read_bytes() for p in (tmp_path / name).rglob("*.*") if p.is_file()}
+                  for name in "ab")  # fmt: skip
+    assert one == other
+    assert len(one) == 5

@@ -266,6 +266,105 @@ def test_png_masks_are_those_that_a_submission_has(trained_run, tmp_path):
     assert mask.any()
 
 
+def test_the_rules_of_the_recipe_hold_for_masks(store, tmp_path):
+    content = json.loads((store / "manifest.json").read_text())
+    content["settings"]["postprocess"] = [{"name": "remove_small", "min_area": 10**6}]
+    (store / "manifest.json").write_text(json.dumps(content))
+    assert hb("store", "export", store, "-o", tmp_path / "m", "--to", "png").code == 0
+    files = list((tmp_path / "m").rglob("*.png"))
+    assert len(files) == 16
+    assert not any(cv2.imread(str(path), cv2.IMREAD_UNCHANGED).any() for path in files)
+
+
+def test_masks_of_a_store_a_decision_and_a_csv_are_the_same(store, trained_run, tmp_path):
+    """A decision of two equal members is that of one; its submission has the same masks."""
+    twin = tmp_path / "twin"
+    shutil.copytree(store, twin)
+    decision, table = tmp_path / "e.toml", tmp_path / "val.csv"
+    assert hb("ensemble", "optimize", store, twin, "-o", decision).code == 0
+    assert hb("submit", store, "-o", table).code == 0
+    sources = {"s": (store,), "d": (decision,), "c": (table, "--labels", trained_run.data.recipe)}
+    made = {}
+    for name, words in sources.items():
+        done = hb("store", "export", *words, "-o", tmp_path / name, *FORMS)
+        assert done.code == 0, done.err
+        folder = tmp_path / name
+        made[name] = {
+            str(p.relative_to(folder)): p.read_bytes()
+            for p in folder.rglob("*")
+            if p.is_file() and p.name != "export.json"
+        }
+    assert len(made["s"]) == 16 + 4 + 1 + 1 + 4  # PNGs, packed, their classes, COCO, outlines
+    assert made["s"] == made["d"] == made["c"]
+
+
+FORMS = [w for form in ("png", "packed", "coco", "contours") for w in ("--to", form)]
+
+
+def test_outlines_are_labels_that_score_one(store, trained_run, tmp_path):
+    done = hb("store", "export", store, "-o", tmp_path / "outlines", "--to", "contours")
+    assert done.code == 0, done.err
+    data = tmp_path / "data" / "train"
+    shutil.copytree(trained_run.data.root / "train" / "DCM", data / "DCM")
+    shutil.copytree(tmp_path / "outlines", data / "outputs_json")
+    recipe = tmp_path / "theirs.toml"
+    text = trained_run.data.recipe.read_text()
+    recipe.write_text(text.replace(str(trained_run.data.root), str(tmp_path / "data")))
+    done = hb("evaluate", store, "--labels", recipe)
+    assert done.code == 0, done.err
+    assert "1.0000" in done.out, done.out
+
+
+def test_some_bones_of_some_images(store, tmp_path):
+    words = ("--bone", "Ulna", "--bone", "finger-1", "--image", IDS[2])
+    assert hb("store", "export", store, "-o", tmp_path / "x", "--to", "packed", *words).out == (
+        f"{tmp_path / 'x'}: 1 images written, 2 classes\n"
+    )
+    assert (tmp_path / "x" / "classes.txt").read_text().split() == ["Ulna", "finger-1"]
+    pixels = cv2.imread(str(tmp_path / "x" / f"{IDS[2]}.png"), cv2.IMREAD_UNCHANGED)
+    for bit, name in enumerate(("Ulna", "finger-1")):
+        q = Store.open(store).load_class(IDS[2], name).crop(0, WHOLE)
+        assert np.array_equal((pixels >> bit) & 1, q > 127)
+
+
+def test_a_threshold_of_a_store_s_masks(store, tmp_path):
+    words = ("--to", "png", "--threshold", "0.2", "--image", IDS[0])
+    assert hb("store", "export", store, "-o", tmp_path / "x", *words).code == 0
+    q = Store.open(store).load_class(IDS[0], "Radius").crop(0, WHOLE)
+    mask = cv2.imread(str(tmp_path / "x" / IDS[0] / "Radius.png"), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(mask, np.where(q > 51, 255, 0))
+
+
+def test_a_decision_exports_masks_alone(store, tmp_path):
+    decision = tmp_path / "e.toml"
+    twin = shutil.copytree(store, tmp_path / "twin")
+    assert hb("ensemble", "optimize", store, twin, "-o", decision).code == 0
+    words = ("store", "export", decision, "-o", tmp_path / "x", "--to")
+    done = hb(*words, "npz")
+    assert done.err == f"hb: {decision}: npz and npy are of a store; this has masks alone.\n"
+    done = hb(*words, "png", "--threshold", "0.3")
+    assert done.err == (
+        f"hb: {decision}: --threshold goes with a store; this has its masks decided.\n"
+    )
+    done = hb("store", "export", store, "-o", tmp_path / "x", "--to", "png", "--labels", "x")
+    assert done.err == f"hb: {store}: --labels goes with a CSV of masks.\n"
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_full_disk_in_the_middle_of_coco_leaves_no_file(store, tmp_path, monkeypatch):
+    words = ("store", "export", store, "-o", tmp_path / "x", "--to", "coco")
+    freed = full_disk(monkeypatch, 1)
+    done = hb(*words)
+    freed()
+    assert done.code == 1
+    assert done.err.splitlines()[-1] == (
+        f"hb: {tmp_path / 'x' / 'coco.json'}: cannot write it: the disk is full; free some space, "
+        "then run the same command again."
+    )
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["export.json"]
+    assert hb(*words).code == 0
+
+
 def test_export_again_writes_what_is_missing_or_has_changed(store, tmp_path):
     words = ("store", "export", store, "-o", tmp_path / "x", "--to", "npy")
     assert hb(*words, "--image", IDS[0]).out == f"{tmp_path / 'x'}: 1 images written, 4 classes\n"
@@ -446,6 +545,7 @@ def test_import_mistakes(trained_run, tmp_path, monkeypatch, words, said):
         (("export", "s", "-o", "x", "--to", "png", "--dtype", "uint8"), "--threshold goes with"),
         (("export", "s", "-o", "x", "--to", "npy", "--threshold", "0.3"), "--threshold goes with"),
         (("export", "s", "-o", "x", "--to", "png", "--threshold", "1"), "is not in the range"),
+        (("export", "s", "-o", "x", "--to", "png", "--to", "npz"), "exported by themselves"),
     ],
 )
 def test_options_that_do_not_go_together(words, said):

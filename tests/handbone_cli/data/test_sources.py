@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +11,7 @@ from handbone_cli.data.fold_file import FoldFile, save_folds
 from handbone_cli.data.sources import (
     dataset_split,
     from_files,
+    from_list,
     open_dataset,
     training_and_validation,
 )
@@ -38,6 +43,57 @@ def test_a_folder_a_glob_and_a_file(films):
     sample = from_files(str(films / "b.jpg"))[0]
     assert (sample.person, sample.path, sample.read_labels) == ("b", films / "b.jpg", None)
     assert sample.read_image().shape == (4, 4)
+
+
+def listed(*paths):
+    return [sample.image_id for sample in from_list([f"{path}\n".encode() for path in paths])]
+
+
+def test_a_list_keeps_its_order_and_takes_folders(films, monkeypatch):
+    assert listed(films / "b.jpg", films / "deep") == ["b", "a", "c"]
+    assert listed(films / "a.png", films / "deep" / "a.png") == ["a", "deep__a"]
+    monkeypatch.chdir(films)
+    assert listed("deep/a.png", films / "a.png") == ["deep__a", "a"]
+    assert listed("notes.txt") == ["notes.txt"]  # said when its pixels are read, with the others
+
+
+def test_lists_that_are_mistaken(films):
+    with pytest.raises(HandboneError, match=r"^the list of -i - is empty; expected a path a line"):
+        from_list([b"\n"])
+    with pytest.raises(HandboneError, match=r"line 2: .*a\.png is there already, by line 1"):
+        listed(films / "deep", films / "deep" / "a.png")
+    with pytest.raises(HandboneError, match=r"line 1: .*films/none: no such file or folder"):
+        listed(films / "none")
+    write_png(films / "a.jpg", np.zeros((4, 4), np.uint8))
+    with pytest.raises(HandboneError, match="two images are named 'a' but for their suffix"):
+        listed(films / "a.png", films / "a.jpg")
+
+
+def test_a_list_of_bytes_that_are_no_text(tmp_path):
+    name = os.fsencode(tmp_path) + b"/film\xff.png"
+    try:
+        write_png(Path(os.fsdecode(name)), np.zeros((4, 4), np.uint8))
+    except (HandboneError, UnicodeError):
+        pytest.skip("this file system takes text alone")
+    (sample,) = from_list([name])
+    assert sample.read_image().shape == (4, 4)
+
+
+def test_dicom_without_pydicom_is_one_sentence(tmp_path, monkeypatch):
+    pytest.importorskip("pydicom")
+    write_dicom(tmp_path / "film.dcm", np.zeros((5, 6), np.uint16))
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    for find in (lambda: from_files(str(tmp_path)), lambda: listed(tmp_path / "film.dcm")):
+        with pytest.raises(HandboneError, match=r"needs pydicom: pip install 'handbone\[dicom\]'"):
+            find()
+
+
+def test_a_folder_of_reports_alone(tmp_path):
+    pytest.importorskip("pydicom")
+    kind = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.22", "Rows": None}
+    write_dicom(tmp_path / "report.dcm", np.zeros((5, 6), np.uint16), **kind)
+    with pytest.raises(HandboneError, match="no PNG or JPEG image in this folder"):
+        from_files(str(tmp_path))
 
 
 def test_two_of_one_name(films):

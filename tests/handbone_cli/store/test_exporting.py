@@ -2,20 +2,16 @@ from __future__ import annotations
 
 import os
 
-import cv2
 import numpy as np
 import pytest
 
-from handbone_cli.errors import HandboneError
 from handbone_cli.store.boxes import BoxedProbabilities
 from handbone_cli.store.exporting import (
     DTYPES,
-    export_masks,
     export_npy,
     export_npz,
     is_current,
     mark_current,
-    require_file_names,
 )
 from handbone_cli.store.importing import ArrayForm, read_probabilities
 
@@ -62,30 +58,19 @@ def test_the_same_content_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
-@pytest.mark.parametrize("threshold", [0.5, 0.2])
-def test_masks_are_those_of_a_decision(tmp_path, threshold):
-    found = boxed()
-    export_masks(tmp_path / "image", found, NAMES, threshold)
-    for name, q in zip(NAMES, whole(found), strict=True):
-        mask = cv2.imread(str(tmp_path / "image" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
-        assert (mask.dtype, mask.ndim) == (np.uint8, 2)
-        assert np.array_equal(mask, np.where(q > 255 * threshold, 255, 0))
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "../Radius", "a/b", "a\\b"])
-def test_classes_that_cannot_name_files(name):
-    with pytest.raises(HandboneError, match="cannot name a PNG"):
-        require_file_names(["Radius", name])
-
-
-def test_an_export_is_current_until_its_source_changes(tmp_path):
-    source, made = tmp_path / "a.npz", tmp_path / "made"
-    source.write_text("1")
-    os.utime(source, ns=(0, 10**18))
-    assert not is_current(made, source)
+def test_an_export_is_current_until_a_source_changes(tmp_path):
+    source, other, made = (tmp_path / name for name in ("a.npz", "b.npz", "made"))
+    for path, time in ((source, 10**18), (other, 10**18 - 5)):
+        path.write_text("1")
+        os.utime(path, ns=(0, time))
+    both = [source, other]
+    assert not is_current(made, both)
     made.mkdir()
-    assert not is_current(made, source)
-    mark_current(made, source)
-    assert is_current(made, source)
-    os.utime(source, ns=(0, source.stat().st_mtime_ns - 1))  # an older file was put back
-    assert not is_current(made, source)
+    assert not is_current(made, both)
+    mark_current(made, both)
+    assert is_current(made, both)
+    os.utime(source, ns=(0, 10**18 - 1))  # an older file was put back
+    assert not is_current(made, both)
+    mark_current(made, both)
+    os.utime(other, ns=(0, 10**18))
+    assert not is_current(made, both)

@@ -20,12 +20,25 @@ def test_plain_lines_where_nobody_watches(capsys, monkeypatch):
         report(2, 3, "Dice 0.97")
         report(3, 3)
     say("done")
-    lines = re.sub(r"\d+(\.\d)? s", "N s", capsys.readouterr().err).splitlines()
+    said = re.sub(r"\S+ images/s", "N images/s", capsys.readouterr().err)
+    lines = re.sub(r"\d+(\.\d)? s", "N s", said).splitlines()
     assert lines == [
-        "Predicting: 2/3 images, N s left, Dice 0.97",
+        "Predicting: 2/3 images, N images/s, N s left, Dice 0.97",
         "Predicting: 3/3 images in N s",
         "done",
     ]
+
+
+def test_what_was_there_before_does_not_count_for_the_pace(capsys, monkeypatch):
+    """Of 100 images 90 were done in an earlier run; three more have taken 6 s."""
+    clock = iter([0.0, 0.0, 0.0, 2.0, 4.0, 6.0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(module, "PLAIN_EVERY", 5.0)
+    with progress("Predicting") as report:
+        report(91, 100)
+        report(92, 100)
+        report(93, 100)
+    assert capsys.readouterr().err == "Predicting: 93/100 images, 0.5 images/s, 14 s left\n"
 
 
 def test_a_bar_in_a_terminal(monkeypatch):
