@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 @click.option(
     "--workers",
     type=click.IntRange(min=0),
-    help="Threads that read images ahead; 0: no threads at all.  [default: 1; 2 from 8 cores on]",
+    help="Threads that read images ahead; 0: none.  [default: 2 with a GPU, 0 without]",
 )
 def predict(
     context: click.Context, run: Path, source: str, output: Path, sliding: bool | None,
