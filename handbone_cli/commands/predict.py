@@ -40,11 +40,16 @@ if TYPE_CHECKING:
 )
 @click.option("--window", type=int, help="Side of a window, px.")
 @click.option("--stride", type=int, help="Step between windows, px.")
-@click.option("--batch-size", type=int, help="Windows at a time.")
+@click.option("--batch-size", type=int, help="Windows at a time; 0: as many as fit.")
+@click.option(
+    "--average",
+    type=click.Choice(["probabilities", "logits"]),
+    help="What windows and views are averaged as.",
+)
 def predict(
     context: click.Context, run: Path, source: str, output: Path, sliding: bool | None,
     gaussian: bool | None, tta: tuple[str, ...], window: int | None, stride: int | None,
-    batch_size: int | None,
+    batch_size: int | None, average: str | None,
 ) -> None:  # fmt: skip
     """Predict with RUN (a run directory) into a store; what is not said is as in its recipe.
 
@@ -67,7 +72,7 @@ def predict(
     directory = folds if folds and folds.facts_file.exists() else open_run(run)
     recipe = with_options(directory.recipe(registry), registry, {
         "sliding": sliding, "gaussian": gaussian, "window": window, "stride": stride,
-        "batch_size": batch_size,
+        "batch_size": batch_size, "average": average,
     }, tta)  # fmt: skip
     if isinstance(directory, CrossValidation):
         tell_end(output, *fill_out_of_fold(directory, recipe, output, registry))
