@@ -62,8 +62,10 @@ def test_info_says_what_is_there(store):
         "model        tiny",
         f"weights      {settings['weights']}",
         "data         clahe=False normalize=imagenet resize=none fold=2",
-        "predict      sliding=True window=64 stride=32 gaussian=True sigma=0.3 "
-        "average=probabilities",
+        (
+            "predict      sliding=True window=64 stride=32 gaussian=True sigma=0.3 "
+            "average=probabilities"
+        ),
         "tta          none",
         "postprocess  none",
         f"recipe       {settings['recipe']}",
