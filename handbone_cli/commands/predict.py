@@ -42,7 +42,12 @@ if TYPE_CHECKING:
 )
 @click.option("--window", type=int, help="Side of a window, px.")
 @click.option("--stride", type=int, help="Step between windows, px.")
-@click.option("--batch-size", type=int, help="Windows at a time.")
+@click.option("--batch-size", type=int, help="Windows at a time; 0: as many as fit.")
+@click.option(
+    "--average",
+    type=click.Choice(["probabilities", "logits"]),
+    help="What windows and views are averaged as.",
+)
 @click.option("--masks", type=Path, metavar="DIR", help="Folder for masks of what is predicted.")
 @click.option(
     "--masks-as",
@@ -58,7 +63,8 @@ if TYPE_CHECKING:
 def predict(
     context: click.Context, run: Path, source: str, output: Path, sliding: bool | None,
     gaussian: bool | None, tta: tuple[str, ...], window: int | None, stride: int | None,
-    batch_size: int | None, masks: Path | None, masks_as: tuple[str, ...], workers: int | None,
+    batch_size: int | None, average: str | None, masks: Path | None, masks_as: tuple[str, ...],
+    workers: int | None,
 ) -> None:  # fmt: skip
     """Predict with RUN (a run directory) into a store; what is not said is as in its recipe.
 
@@ -85,7 +91,7 @@ def predict(
     directory = folds if folds and folds.facts_file.exists() else open_run(run)
     recipe = with_options(directory.recipe(registry), registry, {
         "sliding": sliding, "gaussian": gaussian, "window": window, "stride": stride,
-        "batch_size": batch_size,
+        "batch_size": batch_size, "average": average,
     }, tta)  # fmt: skip
     filling = Filling(output, workers, masks, masks_as or ("png",))
     if isinstance(directory, CrossValidation):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
 import torch
 
+from handbone_cli.errors import HandboneError
 from handbone_cli.masks import EMPTY, grow_box, tight_box
 from handbone_cli.networks.build import autocast
-from handbone_cli.prediction.sliding_window import Windows, blend
+from handbone_cli.prediction.seam import finished
+from handbone_cli.prediction.sliding_window import Windows, stitch
+from handbone_cli.prediction.window_batch import WindowBatch, is_out_of_memory
 from handbone_cli.store.boxes import CORE, FLOOR, MARGIN, BoxedProbabilities
 
 if TYPE_CHECKING:
@@ -48,7 +51,9 @@ class Predictor:
         classes: C.
         prepare: decoded grey -> Prepared, as in training.
         windows: sliding windows, or None for the whole image at once.
-        tta: views averaged with the image itself, as probabilities.
+        tta: views averaged with the image itself.
+        average: what windows and views are averaged as; the sigmoid is taken before or after.
+        batch: windows at a time.
         device: of the model.
         precision: of the forward pass.
     """
@@ -58,6 +63,8 @@ class Predictor:
     prepare: Callable[[NDArray[Any]], Prepared]
     windows: Windows | None
     tta: Sequence[TtaTransform] = ()
+    average: Literal["probabilities", "logits"] = "probabilities"
+    batch: WindowBatch = field(default_factory=WindowBatch)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: torch.dtype = torch.float32
 
@@ -70,11 +77,11 @@ class Predictor:
         y0, y1, x0, x1 = prepared.crop
         shown = (y1 - y0, x1 - x0)
         if prepared.image.shape[1:] == shown:
-            whole = self._maps(prepared.image, np.uint8, quantise)
+            whole = self._maps(prepared.image, torch.uint8)
             return BoxedProbabilities.from_planes(
                 self.classes, prepared.size, lambda index: (whole[index], prepared.crop)
             )
-        maps = self._maps(prepared.image, np.float32, np.asarray)
+        maps = self._maps(prepared.image, torch.float32)
 
         def plane(index: int) -> tuple[NDArray[np.uint8], Box]:
             crop, box = enlarge(maps[index], shown)
@@ -83,33 +90,55 @@ class Predictor:
         return BoxedProbabilities.from_planes(self.classes, prepared.size, plane)
 
     @torch.inference_mode()
-    def _maps(
-        self, image: NDArray[np.float32], dtype: Any, finish: Callable[[NDArray[Any]], NDArray[Any]]
-    ) -> NDArray[Any]:
-        """(in_channels, h, w) -> (C, h, w) of `dtype`.
-
-        Rows leave the float band through `finish` once they are done.
-        """
+    def _maps(self, image: NDArray[np.float32], dtype: torch.dtype) -> NDArray[Any]:
+        """(in_channels, h, w) -> (C, h, w) of `dtype`: float32 p, or uint8 q."""
         tensor = torch.from_numpy(image)[None].to(self.device)
-        if self.windows is None:
-            return finish(self._probabilities(tensor)[0].cpu().numpy())
-        maps = np.empty((self.classes, *image.shape[1:]), dtype)
-        for row, band in blend(tensor, self._probabilities, self.classes, self.windows):
-            maps[:, row : row + band.shape[1]] = finish(band.cpu().numpy())
-        return maps
+        logits = self.average == "logits"
+        try:
+            maps = torch.empty((self.classes, *image.shape[1:]), dtype=dtype, device=self.device)
+            if self.windows is None:
+                maps.copy_(finished(self._views(tensor)[0], dtype, logits=logits))
+            else:
+                stitch(tensor, self._views, self.windows, self.batch, maps, logits=logits)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise HandboneError(self._out_of_memory(image)) from error
+        return on_host(maps).numpy()
 
-    def _probabilities(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, in_channels, h, w) -> (N, C, h, w): sigmoids' mean over the image and its views."""
+    def _views(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, h, w) -> (N, C, h, w): the mean over the images and their views."""
         size = (int(images.shape[-2]), int(images.shape[-1]))
         total = self._forward(images)
         for view in self.tta:
-            total = total + view.restore(self._forward(view.augment(images)), size)
-        return total / (1 + len(self.tta))
+            total += view.restore(self._forward(view.augment(images)), size)
+        return total.div_(1 + len(self.tta)) if self.tta else total
 
     def _forward(self, images: torch.Tensor) -> torch.Tensor:
+        """What is averaged, float32 and nobody else's: the wrapper's logits are a sum."""
         with autocast(self.device, self.precision):
-            logits = self.model(images)
-        return torch.sigmoid(logits.float())
+            logits: torch.Tensor = self.model(images).float()
+        return logits if self.average == "logits" else logits.sigmoid_()
+
+    def _out_of_memory(self, image: NDArray[np.float32]) -> str:
+        height, width = image.shape[1:]
+        if self.windows is None:
+            return (
+                f"out of memory with a whole image of {height} x {width} px; predict it in windows "
+                "(--sliding, predict.sliding = true)."
+            )
+        return (
+            f"out of memory with an image of {height} x {width} px, {self.classes} classes and one "
+            f"window of {self.windows.window} px at a time; take a smaller one (--window, "
+            "predict.window)."
+        )
+
+
+def on_host(maps: torch.Tensor) -> torch.Tensor:
+    """Maps in the CPU's memory; those of a GPU come in one transfer to pinned memory."""
+    if not maps.is_cuda:
+        return maps
+    return torch.empty(maps.shape, dtype=maps.dtype, pin_memory=True).copy_(maps)
 
 
 def quantise(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Windows over an image, blended row band by row band: only the open rows are in float."""
+"""Windows over an image, stitched row by row: only sums that wait for a window are in float."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from handbone_cli.prediction.seam import Seam
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from handbone_cli.prediction.window_batch import WindowBatch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Windows:
     """How windows lie and weigh.
 
@@ -21,14 +25,14 @@ class Windows:
         stride: step in pixels; the last window is shifted inward, never dropped.
         gaussian: weighted by a Gaussian about the centre, or all alike.
         sigma: SD of the Gaussian, in windows.
-        batch_size: windows at a time.
+        weight: (window, window) float32 above 0, in place of both; None: as they say.
     """
 
     window: int
     stride: int
     gaussian: bool = True
     sigma: float = 0.3
-    batch_size: int = 2
+    weight: torch.Tensor | None = None
 
 
 def starts(length: int, window: int, stride: int) -> list[int]:
@@ -40,10 +44,7 @@ def starts(length: int, window: int, stride: int) -> list[int]:
 
 
 def profile(windows: Windows) -> torch.Tensor:
-    """The weight along one axis, (window,), highest at the centre; the 2-D weight is its square.
-
-    Separable, so the sum of all weights over a regular grid is the outer product of two sums.
-    """
+    """The weight along one axis, (window,), highest at the centre; the 2-D weight is its square."""
     window = windows.window
     if not windows.gaussian:
         return torch.ones(window)
@@ -52,7 +53,7 @@ def profile(windows: Windows) -> torch.Tensor:
 
 
 def pad_to_window(image: torch.Tensor, window: int) -> torch.Tensor:
-    """Pad (1, 1, H, W) at the right and lower edge by reflection to at least a window."""
+    """Pad (1, channels, H, W) at the right and lower edge by reflection to at least a window."""
     right, below = max(window - image.shape[-1], 0), max(window - image.shape[-2], 0)
     while right or below:
         step_right = min(right, image.shape[-1] - 1) if image.shape[-1] > 1 else right
@@ -63,52 +64,46 @@ def pad_to_window(image: torch.Tensor, window: int) -> torch.Tensor:
     return image
 
 
-def blend(
+def stitch(
     image: torch.Tensor,
     model: Callable[[torch.Tensor], torch.Tensor],
-    classes: int,
     windows: Windows,
-) -> Iterator[tuple[int, torch.Tensor]]:
-    """Finished rows of the blended probabilities, from the top.
+    batch: WindowBatch,
+    out: torch.Tensor,
+    *,
+    logits: bool = False,
+) -> torch.Tensor:
+    """Weighted means of what a model makes of windows, each pixel as soon as its last one is there.
 
     Args:
-        image: (1, 1, H, W) float32, normalised.
-        model: windows (N, 1, window, window) -> probabilities (N, C, window, window).
-        classes: C.
+        image: (1, channels, H, W) float32, normalised.
+        model: windows (N, channels, window, window) -> maps (N, C, window, window) float32.
         windows: how they lie and weigh.
+        batch: how many go through the model at a time.
+        out: (C, H, W) on the image's device; uint8 for q = rint(255 p), or float32 for p.
+        logits: the maps are logits, and the sigmoid is taken of their mean.
 
-    Yields:
-        (first row, probabilities (C, rows, W) float32); rows are whole and come once.
+    Returns:
+        `out`, every pixel written once.
     """
-    height, width = int(image.shape[-2]), int(image.shape[-1])
-    padded = pad_to_window(image, windows.window)
-    side, full_width = windows.window, int(padded.shape[-1])
+    padded, side = pad_to_window(image, windows.window), windows.window
     ys = starts(int(padded.shape[-2]), side, windows.stride)
-    xs = starts(full_width, side, windows.stride)
-    weight = profile(windows).to(image.device)
-    across, down = _sums(xs, weight, full_width), _sums(ys, weight, int(padded.shape[-2]))
-    band = torch.zeros((classes, side, full_width), device=image.device)
-    square = weight[:, None] * weight[None, :]
-    for turn, y in enumerate(ys):
-        for chunk in _chunks(xs, windows.batch_size):
-            crops = torch.cat([padded[..., y : y + side, x : x + side] for x in chunk])
-            for x, maps in zip(chunk, model(crops), strict=True):
-                band[:, :, x : x + side].addcmul_(maps.float(), square)
-        done = (ys[turn + 1] if turn + 1 < len(ys) else y + side) - y
-        stop = min(done, height - y)
-        if stop > 0:
-            total = down[y : y + stop, None] * across[None, :width]
-            yield y, band[:, :stop, :width] / total
-        band = torch.cat([band[:, done:], torch.zeros_like(band[:, :done])], dim=1)
+    xs = starts(int(padded.shape[-1]), side, windows.stride)
+    seam = Seam(out, _weight(windows, image.device), ys, xs, logits=logits)
+
+    def crops(first: int, last: int) -> torch.Tensor:
+        places = (divmod(number, len(xs)) for number in range(first, last))
+        corners = ((ys[row], xs[column]) for row, column in places)
+        return torch.cat([padded[..., y : y + side, x : x + side] for y, x in corners])
+
+    for number, maps in batch.maps(model, crops, len(ys) * len(xs), image.device):
+        seam.add(maps, *divmod(number, len(xs)))
+        del maps  # the last of a batch would keep all of it beside the next one
+    return out
 
 
-def _sums(places: list[int], weight: torch.Tensor, length: int) -> torch.Tensor:
-    total = torch.zeros(length, device=weight.device)
-    for place in places:
-        total[place : place + len(weight)] += weight
-    return total
-
-
-def _chunks(items: list[int], size: int) -> Iterator[list[int]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def _weight(windows: Windows, device: torch.device) -> torch.Tensor:
+    if windows.weight is not None:
+        return windows.weight.to(device, torch.float32)
+    line = profile(windows).to(device)
+    return line[:, None] * line

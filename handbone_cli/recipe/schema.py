@@ -296,7 +296,12 @@ class Predict(Section):
         default=True, description="windows weighted by a Gaussian; false: uniform"
     )
     sigma: float = Field(0.3, gt=0, description="of that Gaussian, in windows")
-    batch_size: Positive = Field(2, description="windows at a time")
+    average: Literal["probabilities", "logits"] = Field(
+        "probabilities", description="what windows and views are averaged as"
+    )
+    batch_size: int = Field(
+        0, ge=0, description="windows at a time; 0: as many as fit a GPU, one on a CPU"
+    )
 
     @model_validator(mode="after")
     def _windows_leave_no_gap(self) -> Predict:

@@ -208,6 +208,8 @@ def describe_settings(recipe: Recipe, weights: str | list[str]) -> dict[str, Any
     table = to_table(recipe)
     data = {key: table["data"].get(key) for key in ("clahe", "normalize", "resize", "fold")}
     window = {k: v for k, v in table["predict"].items() if k != "batch_size"}
+    if window["average"] == "probabilities":  # stores from before there was a choice
+        del window["average"]
     rules = table.get("postprocess", [])
     tta = table.get("tta", [])
     return {"model": recipe.name, "weights": weights, "data": data, "predict": window, "tta": tta,

@@ -107,9 +107,11 @@ def build_predictor(
     from handbone_cli.networks.build import build_tta, choose_device, choose_precision
     from handbone_cli.prediction.predictor import Predictor
     from handbone_cli.prediction.sliding_window import Windows
+    from handbone_cli.prediction.window_batch import WindowBatch
+    from handbone_cli.terminal.progress import say
 
     asked = recipe.predict
-    windows = Windows(asked.window, asked.stride, asked.gaussian, asked.sigma, asked.batch_size)
+    windows = Windows(asked.window, asked.stride, asked.gaussian, asked.sigma)
     device = choose_device()
     preprocessing = Preprocessing.of(recipe, registry)
     return Predictor(
@@ -118,6 +120,8 @@ def build_predictor(
         prepare=lambda grey: for_network(preprocessing(grey)),
         windows=windows if asked.sliding else None,
         tta=build_tta(tta, registry, class_names, mirror_pairs),
+        average=asked.average,
+        batch=WindowBatch(asked.batch_size, say),
         device=device,
         precision=choose_precision(recipe.train.precision, device),
     )

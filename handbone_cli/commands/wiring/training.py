@@ -289,6 +289,10 @@ def validation_of(
     from handbone_cli.training.validation import validate
 
     names = data.dataset.class_names
+    if recipe.train.shard and recipe.predict.batch_size == 0:
+        # What is chosen by free memory may differ, and the processes go forward together.
+        one = recipe.predict.model_copy(update={"batch_size": 1})
+        recipe = recipe.model_copy(update={"predict": one})
     predictor = build_predictor(model, recipe, registry, names, tta=(), mirror_pairs=())
     # A model that is spread over the processes predicts where all of them do, the same.
     samples = data.validation if recipe.train.shard else share(data.validation)

@@ -99,6 +99,7 @@ def test_again_does_nothing_and_a_new_file_is_added(trained_run, films, tmp_path
         ("--sliding", "--uniform", "--window", 32, "--stride", 16, "--batch-size", 5),
         ("--tta", "hflip", "--tta", "scale:factor=0.75"),
         ("--tta", "none", "--gaussian"),
+        ("--average", "logits"),
     ],
 )
 def test_options_are_noted(trained_run, films, tmp_path, options):
@@ -110,6 +111,7 @@ def test_options_are_noted(trained_run, films, tmp_path, options):
         "--whole": settings["predict"]["sliding"] is False,
         "--sliding": (settings["predict"]["window"], settings["predict"]["gaussian"])
         == (32, False),
+        "--average": settings["predict"].get("average") == "logits",
         "--tta": settings["tta"]
         == ([{"name": "hflip"}, {"name": "scale", "factor": 0.75}] if "hflip" in options else []),
     }

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from handbone_cli.errors import HandboneError
 from handbone_cli.prediction.predictor import Predictor, Prepared, enlarge, quantise
 from handbone_cli.prediction.sliding_window import Windows
 from handbone_cli.store.boxes import CORE, FLOOR, BoxedProbabilities
@@ -146,3 +147,43 @@ def test_views_are_averaged_as_probabilities():
     assert (alone[:, :16] == 255).all()
     assert not alone[:, 16:].any()
     assert (both == 128).all()
+
+
+def test_views_are_averaged_as_logits():
+    """Logits of 20 and -20 make 0, where probabilities make (1 + 0) / 2 too; of 20 and -4, 8."""
+
+    class Slanted(Left):
+        def forward(self, images):
+            return torch.where(super().forward(images) > 0, 20.0, -4.0)
+
+    image = np.full((32, 32), 128, np.uint8)
+    made = {
+        (way, windows): Predictor(
+            Slanted().eval(), 1, lambda grey: Prepared(
+                grey[None].astype(np.float32), grey.shape, (0, 32, 0, 32)
+            ), windows, [Mirror()], way,
+        ).predict(image).crop(0, (0, 32, 0, 32))
+        for way in ("probabilities", "logits")
+        for windows in (None, Windows(32, 16))
+    }  # fmt: skip
+    for windows in (None, Windows(32, 16)):
+        each = {way: plane for (way, w), plane in made.items() if (w is None) == (windows is None)}
+        assert (each["probabilities"] == round(255 * (1 + 1 / (1 + np.exp(4))) / 2)).all()
+        assert (each["logits"] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("windows", "said"),
+    [
+        (None, "a whole image of 48 x 48 px; predict it in windows (--sliding, "),
+        (Windows(32, 16), "an image of 48 x 48 px, 1 classes and one window of 32 px at a time; "),
+    ],
+)
+def test_no_room_is_one_sentence(windows, said):
+    class Full(nn.Module):
+        def forward(self, images):
+            raise torch.OutOfMemoryError
+
+    with pytest.raises(HandboneError) as refused:
+        predictor(Full(), windows).predict(np.zeros((48, 48), np.uint8))
+    assert str(refused.value).startswith(f"out of memory with {said}")
