@@ -175,4 +175,6 @@ def stop(run: Path) -> None:
     if facts.get("status") != "running":  # its process may live on and do other things
         raise HandboneError(f"{run}: does not run ({word_of(facts)}).")
     stop_process(facts.get("process"), str(run), PATIENCE)
-    click.echo(f"{run}: stopped; go on with `hb train --resume {run}`")
+    devices = facts.get("versions", {}).get("devices", 1)
+    more = f" --devices {devices}" if devices > 1 else ""
+    click.echo(f"{run}: stopped; go on with `hb train --resume {run}{more}`")

@@ -18,7 +18,7 @@ from torch import distributed
 
 from handbone_cli.errors import HandboneError, LostRankError
 from handbone_cli.networks.sharding import is_sharded
-from handbone_cli.ranks import rank, rank_count
+from handbone_cli.ranks import rank_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -239,6 +239,6 @@ def _companions() -> Iterator[None]:
         raise
     except RuntimeError as error:
         raise LostRankError(
-            f"process {rank()} of {rank_count()} has lost another one of its run "
-            f"({str(error).splitlines()[0][:120]})."
+            f"another of the {rank_count()} processes of the run is gone, or cannot be reached; "
+            "what was computed is kept: go on with --resume."
         ) from error

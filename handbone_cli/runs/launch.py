@@ -47,8 +47,12 @@ class Companion:
 
     @property
     def code(self) -> int | None:
-        """Its exit code, negative for a signal; None while it runs."""
-        return self._process.poll()
+        """Its exit code, negative for a signal; None while it runs.
+
+        Killed by Ctrl-C, before it could listen or after it was done, it was interrupted.
+        """
+        code = self._process.poll()
+        return INTERRUPTED if code == -signal.SIGINT else code
 
     def send(self, number: int) -> None:
         """Send it a signal, if it is still there."""
@@ -71,12 +75,14 @@ class Companion:
         for line in self._process.stderr or ():
             if line.startswith(SENTENCE):
                 self.sentence = line[len(SENTENCE) :].strip()
-            else:
+            elif line.strip():
                 sys.stderr.write(f"device {self.number}: {line}")
 
 
 def launch(devices: int, words: Sequence[str], last: Path) -> int:
     """Run `hb WORDS` as so many processes of one run and wait for all; gives their exit code.
+
+    It is that of an interruption wherever they were asked to stop, however far they had come.
 
     Args:
         devices: processes; each takes a GPU where there are any.
@@ -89,7 +95,7 @@ def launch(devices: int, words: Sequence[str], last: Path) -> int:
     """
     port = free_port()
     companions: list[Companion] = []
-    with _signals_to(companions):
+    with _signals_to(companions) as asked:
         for number in range(devices):
             environment = environment_of(number, devices, port)
             companions.append(Companion(number, words, environment))
@@ -101,7 +107,7 @@ def launch(devices: int, words: Sequence[str], last: Path) -> int:
         way = f"hb train --resume {last.parent} --devices {devices}"
         rest = f"go on with `{way}`" if last.exists() else "nothing was saved yet, start again"
         raise HandboneError(f"{last.parent}: {culprit.why()}; {rest}.")
-    return INTERRUPTED if any(each.code == INTERRUPTED for each in companions) else 0
+    return INTERRUPTED if asked or any(each.code == INTERRUPTED for each in companions) else 0
 
 
 def wait_for(companions: Sequence[Companion], grace: float = GRACE) -> Companion | None:
@@ -155,17 +161,25 @@ def follow_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-@contextlib.contextmanager
-def _signals_to(companions: Sequence[Companion]) -> Iterator[None]:
-    """Pass on what asks us to stop; each asks for itself, a second time for good."""
+def stop_listening() -> None:
+    """A process that is done has nothing left to interrupt but Python's own tidying up."""
+    if is_launched() and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def pass_on(_number: int, _frame: object) -> None:
+
+@contextlib.contextmanager
+def _signals_to(companions: Sequence[Companion]) -> Iterator[list[int]]:
+    """Pass on what asks us to stop, a second time for good; gives the signals that came."""
+    asked: list[int] = []
+
+    def pass_on(number: int, _frame: object) -> None:
+        asked.append(number)
         for each in companions:
             each.send(signal.SIGINT)
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -73,11 +73,26 @@ class QueueTable:
         kept = fitting(rows, max(3, self._live.console.height - 6))
         if len(kept) < len(rows):
             caption = f"{caption}; {len(rows) - len(kept)} of {len(rows)} jobs are not shown"
-        table = Table(*HEADINGS[:-1], caption=caption, caption_justify="left")
-        table.add_column(HEADINGS[-1], no_wrap=True, overflow="ellipsis")  # a line a job
-        for row in kept:
+        table = Table(caption=caption, caption_justify="left")
+        for heading in HEADINGS:
+            table.add_column(heading, no_wrap=True)  # a line a job
+        for row in shortened(kept, self._live.console.width):
             table.add_row(*(escape(cell) for cell in row))
         return table
+
+
+def shortened(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """Rows whose last cell, the reason, has what the others leave of a screen's columns."""
+    others = [max(len(cell) for cell in column) for column in zip(HEADINGS, *rows, strict=True)][
+        :-1
+    ]
+    room = max(len(HEADINGS[-1]), width - sum(others) - 3 * len(HEADINGS) - 1)
+    return [[*row[:-1], cut(row[-1], room)] for row in rows]
+
+
+def cut(text: str, room: int) -> str:
+    """A text in so many columns."""
+    return text if len(text) <= room else f"{text[: room - 1]}…"
 
 
 def line(row: Sequence[str]) -> str:

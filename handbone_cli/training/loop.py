@@ -15,7 +15,7 @@ from handbone_cli.bone_groups import NO_GROUPS, BoneGroups
 from handbone_cli.errors import InterruptedRunError, LostRankError
 from handbone_cli.networks.collectives import any_rank, collect, gather
 from handbone_cli.networks.recompute import recompute_activations
-from handbone_cli.ranks import rank_count
+from handbone_cli.ranks import is_launched, rank_count
 from handbone_cli.training.checkpoint import (
     Position,
     State,
@@ -274,8 +274,10 @@ def _kept_when_left_alone(job: Training, state: State, at: Position) -> Iterator
 
 
 def _leave(job: Training) -> None:
+    devices = f" --devices {rank_count()}" if is_launched() else ""
     raise InterruptedRunError(
-        f"stopped; {job.last} holds the run: continue with `hb train --resume {job.last.parent}`."
+        f"stopped; {job.last} holds the run: continue with "
+        f"`hb train --resume {job.last.parent}{devices}`."
     )
 
 

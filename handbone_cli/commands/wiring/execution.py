@@ -106,11 +106,12 @@ def execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: bo
     Of several processes of the run all do the same; the first one writes and speaks.
     """
     from handbone_cli.networks.collectives import join_ranks, leave_ranks
-    from handbone_cli.runs.launch import follow_parent
+    from handbone_cli.runs.launch import follow_parent, stop_listening
 
     follow_parent()
     join_ranks()
     _execute(recipe, run, registry, resume=resume)
+    stop_listening()
     leave_ranks()
 
 

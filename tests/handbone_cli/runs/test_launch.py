@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
-from handbone_cli.ranks import LOST
+from handbone_cli.ranks import INTERRUPTED, LOST
 from handbone_cli.runs import launch
 from handbone_cli.runs.launch import Companion, environment_of, free_port, wait_for
 
@@ -96,6 +97,24 @@ def test_words_for_a_signal_and_a_bare_code(code, words):
     companion._ear = launch.threading.Thread()
     companion._ear.start()
     assert companion.why().startswith(f"the process of device 2 {words}")
+
+
+def test_killed_by_ctrl_c_is_interrupted():
+    companion = Companion.__new__(Companion)
+    companion._process = type("P", (), {"poll": lambda _self: -signal.SIGINT})()
+    assert companion.code == INTERRUPTED
+
+
+def test_asked_to_stop_is_told_even_where_all_had_come_to_their_end(monkeypatch):
+    class Asked(Fake):
+        def __init__(self, number, _words, _environment):
+            super().__init__(number, None, 0)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(launch, "Companion", Asked)
+    assert launch.launch(2, [], Path("run/last")) == INTERRUPTED
+    monkeypatch.setattr(launch, "Companion", lambda number, *_: Fake(number, None, 0))
+    assert launch.launch(2, [], Path("run/last")) == 0
 
 
 def test_a_port_is_free():

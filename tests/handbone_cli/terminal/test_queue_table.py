@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 
-from handbone_cli.terminal.queue_table import QueueTable, fitting
+from handbone_cli.terminal.queue_table import HEADINGS, QueueTable, fitting, shortened
 
 
 def row(job, state="waiting", attempt="-", gpu="-", dice="-", took="-", why=""):
@@ -51,3 +51,17 @@ def test_where_not_all_fit_finished_ones_go_first_then_the_last_that_wait():
     assert [each[0] for each in fitting(rows, 4)] == ["b", "c", "d", "e"]
     assert [each[0] for each in fitting(rows, 3)] == ["b", "c", "d"]
     assert [each[0] for each in fitting(rows, 1)] == ["b"]
+
+
+def test_the_reason_takes_what_the_other_columns_leave():
+    rows = [
+        ("a_training_with_a_long_name", "waiting", "-", "-", "0/4", "-", "-", "w" * 60),
+        ("b", "running", "1", "0", "1/4", "0.9123", "1:20", ""),
+    ]
+    whole, narrow = shortened(rows, 200), shortened(rows, 100)
+    assert whole == [list(row) for row in rows]
+    assert [row[:-1] for row in narrow] == [list(row[:-1]) for row in rows]
+    assert narrow[0][-1].endswith("…")
+    widths = [max(map(len, column)) for column in zip(HEADINGS, *narrow, strict=True)]
+    assert sum(widths) + 3 * len(HEADINGS) + 1 == 100
+    assert shortened(rows, 20)[0][-1] == "ww…"
