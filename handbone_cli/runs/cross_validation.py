@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from handbone_cli.errors import HandboneError
 from handbone_cli.files import make_folder, read_json, require, write_json, write_text
+from handbone_cli.processes import describe_process
 from handbone_cli.recipe.load import from_table, parse_toml, to_table, to_toml
 from handbone_cli.runs.directory import RunDirectory
 
@@ -56,7 +57,8 @@ class CrossValidation:
         self.refuse_second()
         make_folder(self.path)
         write_text(self.recipe_file, to_toml(recipe))
-        facts = {"recipe": to_table(recipe), "folds": recipe.data.folds, "status": "running"}
+        now = {"status": "running", "process": describe_process()}
+        facts = {"recipe": to_table(recipe), "folds": recipe.data.folds, **now}
         write_json(self.facts_file, facts)
 
     def refuse_second(self) -> None:

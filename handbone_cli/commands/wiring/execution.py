@@ -128,6 +128,7 @@ def _execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: b
     from handbone_cli.commands.wiring.weights import match_initial_weights
     from handbone_cli.networks.build import choose_device
     from handbone_cli.networks.memory_in_use import memory_in_use
+    from handbone_cli.processes import describe_process
     from handbone_cli.ranks import is_main
     from handbone_cli.terminal.progress import say
     from handbone_cli.terminal.training_table import Companion, TrainingTable
@@ -146,7 +147,8 @@ def _execute(recipe: Recipe, run: RunDirectory, registry: Registry, *, resume: b
         run_loop(job, resume=resume)
         return
     if not resume:
-        run.create(recipe, {**header, "status": "running"})
+        # Whoever looks now finds a run whose process is known.
+        run.create(recipe, {**header, "status": "running", "process": describe_process()})
     say(f"{run.path}: {describe_people(data)}")
     memory = functools.partial(memory_in_use, choose_device())
     table = TrainingTable(recipe.name, data.dataset.class_names, recipe.train.epochs, memory)
