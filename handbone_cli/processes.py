@@ -1,12 +1,18 @@
-"""Which process it is: named so that another one, also after a crash, knows whether it lives."""
+"""A process: named so that another one knows whether it lives, and told to stop by Ctrl-C."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
+import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def describe_process() -> dict[str, Any]:
@@ -43,3 +49,24 @@ def is_alive(process: dict[str, Any] | None) -> bool | None:
         return None
     began = since(int(process["pid"]))
     return began != "" and began == process.get("since")
+
+
+@contextlib.contextmanager
+def told_to_stop() -> Iterator[threading.Event]:
+    """A flag that the first Ctrl-C (or SIGTERM) sets; the second one breaks off at once."""
+    flag = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+
+    def ask(_signal: int, _frame: object) -> None:
+        if flag.is_set():
+            raise KeyboardInterrupt
+        flag.set()
+
+    before = {name: signal.signal(name, ask) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -15,6 +13,7 @@ from handbone_cli.bone_groups import NO_GROUPS, BoneGroups
 from handbone_cli.errors import InterruptedRunError, LostRankError
 from handbone_cli.networks.collectives import any_rank, collect, gather
 from handbone_cli.networks.recompute import recompute_activations
+from handbone_cli.processes import told_to_stop
 from handbone_cli.ranks import is_launched, rank_count
 from handbone_cli.training.checkpoint import (
     Position,
@@ -31,6 +30,7 @@ from handbone_cli.training.validation import Validation, count_stale
 from handbone_cli.training.waiting import Waits
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -147,7 +147,7 @@ def train(job: Training, *, resume: bool = False) -> Position:
     stepper, steps = job.stepper(state), len(feed)
     waits = Waits(job.observer, recipe.data)
     saved = time.monotonic()
-    with _interruptible() as interrupted, _kept_when_left_alone(job, state, at):
+    with told_to_stop() as interrupted, _kept_when_left_alone(job, state, at):
         while at.epoch < recipe.train.epochs and not _stale(at, recipe):
             started = time.perf_counter()
             model.train()
@@ -279,24 +279,3 @@ def _leave(job: Training) -> None:
         f"stopped; {job.last} holds the run: continue with "
         f"`hb train --resume {job.last.parent}{devices}`."
     )
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """A flag that the first Ctrl-C sets; the second one breaks off at once."""
-    flag = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield flag
-        return
-
-    def ask(_signal: int, _frame: object) -> None:
-        if flag.is_set():
-            raise KeyboardInterrupt
-        flag.set()
-
-    before = {name: signal.signal(name, ask) for name in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield flag
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)

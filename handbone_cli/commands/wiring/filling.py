@@ -118,7 +118,8 @@ def write_all(
         InterruptedRunError: Ctrl-C; the images that were begun on the device are in the store.
         HandboneError: the store cannot be written; what was written before stays.
     """
-    from handbone_cli.commands.wiring.threads import Behind, told_to_stop
+    from handbone_cli.commands.wiring.threads import Behind
+    from handbone_cli.processes import told_to_stop
     from handbone_cli.terminal.progress import progress
 
     count = default_workers() if workers is None else workers

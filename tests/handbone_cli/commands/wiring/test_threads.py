@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from handbone_cli.commands.wiring.threads import WAITING, Behind, ahead, told_to_stop
+from handbone_cli.commands.wiring.threads import WAITING, Behind, ahead
+from handbone_cli.processes import told_to_stop
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
