@@ -12,7 +12,7 @@ import torch
 from handbone_cli.errors import HandboneError
 from handbone_cli.masks import EMPTY, grow_box, tight_box
 from handbone_cli.networks.build import autocast
-from handbone_cli.prediction.seam import finished
+from handbone_cli.prediction.seam import Rooms, finished, room
 from handbone_cli.prediction.sliding_window import Windows, stitch
 from handbone_cli.prediction.window_batch import WindowBatch, is_out_of_memory
 from handbone_cli.store.boxes import CORE, FLOOR, MARGIN, BoxedProbabilities
@@ -56,6 +56,7 @@ class Predictor:
         batch: windows at a time.
         device: of the model.
         precision: of the forward pass.
+        rooms: memory for sums, kept from image to image.
     """
 
     model: Segmenter
@@ -67,6 +68,7 @@ class Predictor:
     batch: WindowBatch = field(default_factory=WindowBatch)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: torch.dtype = torch.float32
+    rooms: Rooms = field(default_factory=Rooms)
 
     def predict(self, grey: NDArray[Any]) -> BoxedProbabilities:
         """(H, W) uint8 or uint16 grey -> probabilities in the image's own pixels."""
@@ -95,11 +97,14 @@ class Predictor:
         tensor = torch.from_numpy(image)[None].to(self.device)
         logits = self.average == "logits"
         try:
-            maps = torch.empty((self.classes, *image.shape[1:]), dtype=dtype, device=self.device)
+            maps = room((self.classes, *image.shape[1:]), self.device, dtype)
             if self.windows is None:
                 maps.copy_(finished(self._views(tensor)[0], dtype, logits=logits))
             else:
-                stitch(tensor, self._views, self.windows, self.batch, maps, logits=logits)
+                stitch(
+                    tensor, self._views, self.windows, self.batch, maps, logits=logits,
+                    rooms=self.rooms,
+                )  # fmt: skip
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
+
+    from handbone_cli.prediction.window_weights import WindowWeights
 
 LEVELS = 255
 """Of a probability in uint8: q = rint(255 p)."""
@@ -25,90 +25,90 @@ class Seam:
     Windows come row by row and from left to right. A turn is one row of them. `carried` has the
     rows that a turn shares with earlier ones, over the whole width; at the columns that the turn is
     through with it holds the next turn's, for those of this turn have gone out. `fresh` has the
-    other rows of this turn, under one window. A pixel's windows are added in their order.
+    other rows of this turn at the columns that the next window shares. A pixel's windows are added
+    in their order.
     """
 
     def __init__(
-        self,
-        out: torch.Tensor,
-        weight: torch.Tensor,
-        ys: Sequence[int],
-        xs: Sequence[int],
-        *,
-        logits: bool,
+        self, out: torch.Tensor, weights: WindowWeights, rooms: Rooms, *, logits: bool
     ) -> None:
-        """Room for the sums.
+        """Lay out the sums.
 
         Args:
             out: (C, H, W) uint8 or float32; padding is not written.
-            weight: (side, side) float32 of a window, on the device of `out`.
-            ys: first rows of the turns.
-            xs: first columns of the windows of a turn.
+            weights: where the windows lie, and how much each counts at its pixels.
+            rooms: memory for them, nobody else's until the last window is added.
             logits: whether a sigmoid is taken of the means.
         """
-        self.out, self.weight, self.logits = out, weight, logits
-        self.ys, self.xs, self.side = ys, xs, len(weight)
-        carried = [self.side - below + above for above, below in pairwise(ys)]
+        self.out, self.weights, self.logits = out, weights, logits
+        self.ys, self.xs, self.side = weights.ys, weights.xs, weights.side
+        carried = [self.side - below + above for above, below in pairwise(self.ys)]
         # the first turn's carried rows are zeros, so that no turn has more fresh ones than others
         self.known = [max(carried, default=0), *carried]
-        width = xs[-1] + self.side
-        # kept for all turns: a page of memory costs more than what is summed in it
-        self.carried = weight.new_zeros((len(out), self.known[0], width))
-        rows = self.side - min(self.known)
-        self.fresh = weight.new_empty((len(out), rows, self.side))
-        self.across = weight.new_zeros((self.side, width))
-        for x in xs:
-            self.across[:, x : x + self.side] += weight
+        width = self.xs[-1] + self.side
+        self.carried = rooms.get("carried", (len(out), self.known[0], width), out.device).zero_()
+        fresh = (len(out), self.side - min(self.known), self.side)
+        self.fresh = rooms.get("fresh", fresh, out.device)
 
     def add(self, maps: torch.Tensor, turn: int, place: int) -> None:
         """Add the maps (C, side, side) of a window; write what is done."""
-        y, x, side = self.ys[turn], self.xs[place], self.side
-        known = self.known[turn]  # carried rows
-        shared = side - (x - self.xs[place - 1]) if place else 0  # columns of the last window
-        down = self.ys[turn + 1] - y if turn + 1 < len(self.ys) else side  # rows done
-        right = self.xs[place + 1] - x if place + 1 < len(self.xs) else side  # columns done
-        columns = slice(x, x + side)
-        # 1 at the pixels' last window, whatever the image's border left them of weights
-        weight = self.weight / self._total(turn, columns)
-
-        def part(on: Any, maps: Any, weight: Any, out: Any, carried: Any, fresh: Any) -> None:
-            here, fresh = carried[..., columns], fresh[..., : side - known, :]
-            on.add_product(maps[..., :known, :], weight[:known], here[..., :known, :])
-            on.add_product(maps[..., known:, :shared], weight[known:, :shared], fresh[..., :shared])
-            on.set_product(maps[..., known:, shared:], weight[known:, shared:], fresh[..., shared:])
-            upper = min(known, down)
-            on.write(here[..., :upper, :right], out[..., y : y + upper, x : x + right], self.logits)
-            lower = fresh[..., : down - upper, :right]
-            on.write(lower, out[..., y + upper : y + down, x : x + right], self.logits)
-            on.move(here[..., down:known, :right], here[..., : known - upper, :right])
-            kept = slice(known - upper, side - down)
-            on.move(fresh[..., down - upper :, :right], here[..., kept, :right])
-            on.move(fresh[..., right:], fresh[..., : side - right])
-
-        arrays = (self.out, self.carried, self.fresh)
+        weight = self.weights.of(turn, place)
+        arrays = (maps, self.out, self.carried, self.fresh)
+        # spans of rows that are carried or fresh, and done in this turn or not
+        spans = [*pairwise(sorted({0, self.known[turn], self._down(turn), self.side}))]
         if self.out.is_cuda:
-            part(OnGpu, maps, weight, *arrays)
+            for rows in spans:
+                self._add_rows(OnGpu, rows, (turn, place), weight, *arrays)
             return
-        planes = [array.numpy() for array in arrays]
-        windows, weights = maps.numpy(), weight.numpy()
+        planes, on_cpu = [array.numpy() for array in arrays], weight.numpy()
 
         def classes(first: int) -> None:
-            for c in range(first, len(windows), workers):
-                part(OnCpu, windows[c], weights, *(plane[c] for plane in planes))
+            for c in range(first, len(maps), workers):
+                for rows in spans:
+                    self._add_rows(OnCpu, rows, (turn, place), on_cpu, *(p[c] for p in planes))
 
         workers = torch.get_num_threads()
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(classes, range(workers)))
 
-    def _total(self, turn: int, columns: slice) -> torch.Tensor:
-        """(side, side): the sum of all weights at the pixels of a window."""
-        y, total = self.ys[turn], torch.zeros_like(self.weight)
-        for other in self.ys:
-            offset = other - y
-            if abs(offset) < self.side:
-                first, last = max(offset, 0), min(offset, 0) + self.side
-                total[first:last] += self.across[first - offset : last - offset, columns]
-        return total
+    def _down(self, turn: int) -> int:
+        """How many rows of its windows a turn is the last one for."""
+        return self.ys[turn + 1] - self.ys[turn] if turn + 1 < len(self.ys) else self.side
+
+    def _add_rows(
+        self, on: Any, rows: tuple[int, int], window: tuple[int, int], weight: Any, maps: Any,
+        out: Any, carried: Any, fresh: Any,
+    ) -> None:  # fmt: skip
+        """One span of a window's rows; spans come from above downward."""
+        (top, end), (turn, place) = rows, window
+        side, x, y = self.side, self.xs[place], self.ys[turn]
+        known, down = self.known[turn], self._down(turn)
+        shared = self.xs[place - 1] + side - x if place else 0  # columns of the last window
+        right = self.xs[place + 1] - x if place + 1 < len(self.xs) else side  # columns done
+        maps, weight = maps[..., top:end, :], weight[top:end]
+        target = out[..., y + top : y + end, x : x + right]  # where they go out
+        kept = carried[..., max(top - down, 0) : max(end - down, 0), x : x + right]  # where not
+        if top < known:
+            sums = carried[..., top:end, x : x + side]
+            on.add_product(maps, weight, sums)
+            if top < down:
+                on.write(sums[..., :right], target, self.logits)
+            else:
+                on.move(sums[..., :right], kept)
+            return
+        sums = fresh[..., top - known : end - known, :]
+        old = min(shared, right)
+        if top < down:
+            on.add_product(maps[..., :old], weight[:, :old], sums[..., :old])
+            on.set_product(maps[..., old:right], weight[:, old:right], sums[..., old:right])
+            on.write(sums[..., :right], target, self.logits)
+        else:
+            on.set_product(maps[..., :right], weight[:, :right], kept)
+            on.add(sums[..., :old], kept[..., :old])
+        both = max(shared, right)
+        on.move(sums[..., right:both], sums[..., : both - right])
+        on.add_product(maps[..., right:both], weight[:, right:both], sums[..., : both - right])
+        on.set_product(maps[..., both:], weight[:, both:], sums[..., both - right : side - right])
 
 
 class OnCpu:
@@ -128,6 +128,11 @@ class OnCpu:
     def set_product(maps: NDArray[Any], weight: NDArray[Any], sums: NDArray[Any]) -> None:
         """Sums = maps x weight."""
         np.multiply(maps, weight, out=sums)
+
+    @staticmethod
+    def add(more: NDArray[Any], sums: NDArray[Any]) -> None:
+        """Sums += more."""
+        np.add(sums, more, out=sums)
 
     @staticmethod
     def move(source: NDArray[Any], target: NDArray[Any]) -> None:
@@ -162,6 +167,11 @@ class OnGpu:
         torch.mul(maps, weight, out=sums)
 
     @staticmethod
+    def add(more: torch.Tensor, sums: torch.Tensor) -> None:
+        """Sums += more."""
+        sums.add_(more)
+
+    @staticmethod
     def move(source: torch.Tensor, target: torch.Tensor) -> None:
         """Copy, also where they overlap."""
         target.copy_(source.clone())
@@ -177,3 +187,31 @@ def finished(means: torch.Tensor, dtype: torch.dtype, *, logits: bool) -> torch.
     """Probabilities as float32, or rounded to levels for uint8, of means or of mean logits."""
     means = means.sigmoid() if logits else means
     return (means * LEVELS).round_() if dtype == torch.uint8 else means
+
+
+class Rooms:
+    """Memory by name, kept for the next image of its size: new pages cost more than sums."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, torch.Tensor] = {}
+
+    def get(self, name: str, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
+        """Float32 of this shape, with whatever is in it."""
+        kept = self._kept.get(name)
+        if kept is None or kept.shape != shape or kept.device != device:
+            self._kept.pop(name, None)  # not beside the other
+            del kept
+            self._kept[name] = room(shape, device)
+        return self._kept[name]
+
+
+def room(
+    shape: tuple[int, ...], device: torch.device, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """Memory for an image's maps; on a CPU from numpy, which asks Linux for huge pages.
+
+    A first write to 122 MB took 18 ms so, and 77 ms in torch's pages of 4 KiB.
+    """
+    if device.type != "cpu":
+        return torch.empty(shape, dtype=dtype, device=device)
+    return torch.from_numpy(np.empty(shape, np.uint8 if dtype == torch.uint8 else np.float32))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from handbone_cli.prediction.seam import Seam
+from handbone_cli.prediction.seam import Rooms, Seam
+from handbone_cli.prediction.window_weights import WindowWeights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +73,7 @@ def stitch(
     out: torch.Tensor,
     *,
     logits: bool = False,
+    rooms: Rooms | None = None,
 ) -> torch.Tensor:
     """Weighted means of what a model makes of windows, each pixel as soon as its last one is there.
 
@@ -82,6 +84,7 @@ def stitch(
         batch: how many go through the model at a time.
         out: (C, H, W) on the image's device; uint8 for q = rint(255 p), or float32 for p.
         logits: the maps are logits, and the sigmoid is taken of their mean.
+        rooms: memory that is kept for the next image.
 
     Returns:
         `out`, every pixel written once.
@@ -89,7 +92,9 @@ def stitch(
     padded, side = pad_to_window(image, windows.window), windows.window
     ys = starts(int(padded.shape[-2]), side, windows.stride)
     xs = starts(int(padded.shape[-1]), side, windows.stride)
-    seam = Seam(out, _weight(windows, image.device), ys, xs, logits=logits)
+    weight = profile(windows) if windows.weight is None else windows.weight
+    weights = WindowWeights(weight.to(image.device, torch.float32), ys, xs)
+    seam = Seam(out, weights, rooms or Rooms(), logits=logits)
 
     def crops(first: int, last: int) -> torch.Tensor:
         places = (divmod(number, len(xs)) for number in range(first, last))
@@ -100,10 +105,3 @@ def stitch(
         seam.add(maps, *divmod(number, len(xs)))
         del maps  # the last of a batch would keep all of it beside the next one
     return out
-
-
-def _weight(windows: Windows, device: torch.device) -> torch.Tensor:
-    if windows.weight is not None:
-        return windows.weight.to(device, torch.float32)
-    line = profile(windows).to(device)
-    return line[:, None] * line
