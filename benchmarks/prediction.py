@@ -9,8 +9,9 @@ but call the same model with the same windows.
 stitch: 29 classes, windows of 1024 px, stride 512, Gaussian of 0.3 windows, batches of 2, and a
 1x1 convolution with a sigmoid as the model. A process stitches four images; its times are the
 medians of the last three, for a new process waits for its memory. `monai` is
-sliding_window_inference, which ends with float32 probabilities; `source` is the winners' way (all windows' maps joined, a float32 cube of
-sums and one of weights, each with every window's Gaussian, divided); ours ends with uint8.
+sliding_window_inference, which ends with float32 probabilities; `source` is the winners' way (all
+windows' maps joined, a float32 cube of sums and one of weights, each with every window's Gaussian,
+divided); ours ends with uint8.
 
 whole: decode, CLAHE, windows, file. The network is `unet` with efficientnet-b0, whose weights are
 not trained: it is called for its time, and the logits of a soft, wrong-edged truth of a generated

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Sample,
         TrackerContext,
         TtaContext,
+        WindowContext,
     )
     from handbone_cli.masks import PackedMask
     from handbone_cli.networks.collectives import sum_over_ranks
@@ -65,6 +66,7 @@ _HOMES = {
     "ShapeModel": "handbone_cli.anatomy.shape_model",
     "TrackerContext": "handbone_cli.host.interfaces",
     "TtaContext": "handbone_cli.host.interfaces",
+    "WindowContext": "handbone_cli.host.interfaces",
     "atomic_write": "handbone_cli.files",
     "claim_folder": "handbone_cli.files",
     "decode_grey": "handbone_cli.data.images",
@@ -103,6 +105,7 @@ __all__ = [
     "ShapeModel",
     "TrackerContext",
     "TtaContext",
+    "WindowContext",
     "atomic_write",
     "claim_folder",
     "decode_grey",

@@ -48,6 +48,11 @@ if TYPE_CHECKING:
     type=click.Choice(["probabilities", "logits"]),
     help="What windows and views are averaged as.",
 )
+@click.option(
+    "--window-weight",
+    metavar="NAME[:KEY=VALUE]",
+    help="A window weight by its plugin, in place of Gaussian and uniform.",
+)
 @click.option("--masks", type=Path, metavar="DIR", help="Folder for masks of what is predicted.")
 @click.option(
     "--masks-as",
@@ -63,8 +68,8 @@ if TYPE_CHECKING:
 def predict(
     context: click.Context, run: Path, source: str, output: Path, sliding: bool | None,
     gaussian: bool | None, tta: tuple[str, ...], window: int | None, stride: int | None,
-    batch_size: int | None, average: str | None, masks: Path | None, masks_as: tuple[str, ...],
-    workers: int | None,
+    batch_size: int | None, average: str | None, window_weight: str | None, masks: Path | None,
+    masks_as: tuple[str, ...], workers: int | None,
 ) -> None:  # fmt: skip
     """Predict with RUN (a run directory) into a store; what is not said is as in its recipe.
 
@@ -91,7 +96,7 @@ def predict(
     directory = folds if folds and folds.facts_file.exists() else open_run(run)
     recipe = with_options(directory.recipe(registry), registry, {
         "sliding": sliding, "gaussian": gaussian, "window": window, "stride": stride,
-        "batch_size": batch_size, "average": average,
+        "batch_size": batch_size, "average": average, "weight": window_weight,
     }, tta)  # fmt: skip
     filling = Filling(output, workers, masks, masks_as or ("png",))
     if isinstance(directory, CrossValidation):
@@ -103,6 +108,11 @@ def predict(
     tell_end(output, total, unreadable)
 
 
+OPTIONS = {"weight": "--window-weight"}
+"""Of keys that are not called as they are in a recipe."""
+EXAMPLES = {"--tta": "scale:factor=0.8", "--window-weight": "hann:power=2"}
+
+
 def with_options(
     recipe: Recipe, registry: Registry, predict_keys: dict[str, Any], tta: Sequence[str]
 ) -> Recipe:
@@ -112,10 +122,14 @@ def with_options(
 
     table = to_table(recipe)
     said = {key: value for key, value in predict_keys.items() if value is not None}
-    typed = {key: f"--{key.replace('_', '-')}" for key in said}
+    typed = {key: OPTIONS.get(key, f"--{key.replace('_', '-')}") for key in said}
     origins: Origins = {("predict", key): option for key, option in typed.items()}
     if typed:
         origins["predict",] = ", ".join(typed.values())
+    if "gaussian" in said:
+        table["predict"].pop("weight", None)
+    if "weight" in said:
+        said["weight"] = parse_view(said["weight"], "--window-weight")
     table["predict"] |= said
     if tta:
         table["tta"] = [parse_view(text) for text in tta if text != "none"]
@@ -126,17 +140,17 @@ def with_options(
         raise HandboneError(" ".join(error.problems)) from error
 
 
-def parse_view(text: str) -> dict[str, Any]:
+def parse_view(text: str, option: str = "--tta") -> dict[str, Any]:
     """`scale:factor=0.8` as a table of a recipe."""
     from handbone_cli.errors import HandboneError
     from handbone_cli.recipe.load import parse_override
 
     name, *options = text.split(":")
-    if not all("=" in option for option in options):
+    if not all("=" in said for said in options):
         raise HandboneError(
-            f"--tta {text}: expected NAME or NAME:KEY=VALUE, for example scale:factor=0.8."
+            f"{option} {text}: expected NAME or NAME:KEY=VALUE, for example {EXAMPLES[option]}."
         )
-    parsed = (parse_override(option, "--tta") for option in options)
+    parsed = (parse_override(said, option) for said in options)
     return {"name": name} | {".".join(keys): value for keys, value in parsed}
 
 

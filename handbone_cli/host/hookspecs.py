@@ -107,6 +107,10 @@ class HandboneSpecs:
         """Loaders: build(options, LoaderContext) -> Loader."""
 
     @hookspec
+    def handbone_windows(self, register: Register) -> None:
+        """Window weights: build(options, WindowContext) -> (side, side) float32 above 0."""
+
+    @hookspec
     def handbone_trackers(self, register: Register) -> None:
         """Trackers: build(options, TrackerContext) -> Tracker."""
 
@@ -120,6 +124,7 @@ KINDS = {
     "postprocessors": "post-processor",
     "loaders": "loader",
     "trackers": "tracker",
+    "windows": "window weight",
 }
 """Every kind and what one of it is called."""
 

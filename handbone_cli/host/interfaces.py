@@ -347,6 +347,13 @@ class TtaContext:
 
 
 @dataclass(frozen=True)
+class WindowContext:
+    """What the builder of a window weight is told: the window's side in pixels."""
+
+    side: int
+
+
+@dataclass(frozen=True)
 class PostContext:
     """What a post-processor may need to know."""
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MOST = 16
-"""Windows at a time that are chosen: beyond this a GPU gains nothing."""
+"""Windows at a time that are chosen at most; predict.batch_size may say more."""
 SHARE = 0.7
 """Of the free memory that chosen batches may take: the model's peak varies, others come and go."""
 
@@ -18,8 +18,8 @@ SHARE = 0.7
 class WindowBatch:
     """The size of batches, found once and kept for all images of a prediction.
 
-    With size 0 a GPU is measured with one window first, and a CPU takes one: it is no faster
-    with more. A batch that the device has no room for is halved; that is said in one line.
+    With size 0 a GPU is measured with one window first, and a CPU takes one, which needs the
+    least memory. A batch that the device has no room for is halved; that is said in one line.
     """
 
     def __init__(self, size: int = 0, note: Callable[[str], None] = lambda _: None) -> None:

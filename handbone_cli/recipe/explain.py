@@ -81,11 +81,20 @@ def components(
         name = data.get("dataset", "competition")
         own = {key: value for key, value in data.items() if key not in Data.model_fields}
         yield ("data",), "datasets", str(name), own
-    for key, kind, ours in (("model", "models", MODEL_KEYS), ("loss", "losses", frozenset[str]())):
-        section = table.get(key)
+    predict = table.get("predict")
+    for path, section, kind, ours in (
+        (("model",), table.get("model"), "models", MODEL_KEYS),
+        (("loss",), table.get("loss"), "losses", frozenset[str]()),
+        (
+            ("predict", "weight"),
+            predict.get("weight") if isinstance(predict, dict) else None,
+            "windows",
+            frozenset[str](),
+        ),
+    ):
         if isinstance(section, dict) and isinstance(section.get("name"), str):
             own = {k: value for k, value in _without_name(section).items() if k not in ours}
-            yield (key,), kind, section["name"], own
+            yield path, kind, section["name"], own
     for key, kind in LISTS.items():
         sections = table.get(key)
         for index, section in enumerate(sections if isinstance(sections, list) else []):

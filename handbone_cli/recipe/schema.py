@@ -296,6 +296,9 @@ class Predict(Section):
         default=True, description="windows weighted by a Gaussian; false: uniform"
     )
     sigma: float = Field(0.3, gt=0, description="of that Gaussian, in windows")
+    weight: ComponentSection | None = Field(
+        None, description="a window weight by its plugin, in place of both"
+    )
     average: Literal["probabilities", "logits"] = Field(
         "probabilities", description="what windows and views are averaged as"
     )

@@ -1,7 +1,7 @@
 """What tests of handbone and of its plugins stand on; plugin authors import it from here.
 
 - `conformance`: check_model, check_dataset, check_loss, check_tta, check_postprocessor,
-  check_preprocessor, check_loader, check_tracker; one call a component.
+  check_preprocessor, check_loader, check_tracker, check_window; one call a component.
 - `cases`: checks_of, every check of every component of an installed plugin, to be parametrized.
 - `tiny`: write_tiny_hands and tiny_recipe, a dataset and a recipe that train in seconds on a CPU.
 - `dicom`: write_dicom, an array as a DICOM file with whatever elements a test needs.
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         check_preprocessor,
         check_tracker,
         check_tta,
+        check_window,
     )
     from handbone_cli.testing.dicom import write_dicom
     from handbone_cli.testing.runner import Outcome, hb
@@ -44,6 +45,7 @@ _HOMES = {
     "check_preprocessor": "conformance.preprocessors",
     "check_tracker": "conformance.trackers",
     "check_tta": "conformance.tta",
+    "check_window": "conformance.windows",
     "checks_of": "cases",
     "hb": "runner",
     "tiny_recipe": "tiny",
@@ -63,6 +65,7 @@ __all__ = [
     "check_preprocessor",
     "check_tracker",
     "check_tta",
+    "check_window",
     "checks_of",
     "hb",
     "tiny_recipe",

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import torch
+
     from handbone_cli.data.preprocessing import PreparedImage
     from handbone_cli.host.registry import Registry
     from handbone_cli.networks.wrapper import Segmenter
@@ -111,7 +113,8 @@ def build_predictor(
     from handbone_cli.terminal.progress import say
 
     asked = recipe.predict
-    windows = Windows(asked.window, asked.stride, asked.gaussian, asked.sigma)
+    weight = window_weight(asked.weight, asked.window, registry) if asked.weight else None
+    windows = Windows(asked.window, asked.stride, asked.gaussian, asked.sigma, weight)
     device = choose_device()
     preprocessing = Preprocessing.of(recipe, registry)
     return Predictor(
@@ -125,6 +128,28 @@ def build_predictor(
         device=device,
         precision=choose_precision(recipe.train.precision, device),
     )
+
+
+def window_weight(section: ComponentSection, side: int, registry: Registry) -> torch.Tensor:
+    """The weight of a plugin for windows of (side, side) px.
+
+    Raises:
+        HandboneError: it is of another shape, or not above 0 everywhere.
+    """
+    import numpy as np
+    import torch
+
+    from handbone_cli.errors import HandboneError
+    from handbone_cli.host.interfaces import WindowContext
+
+    built = registry.build("windows", section.name, section.options, WindowContext(side))
+    made = np.ascontiguousarray(built, np.float32)
+    if made.shape != (side, side) or not (np.isfinite(made) & (made > 0)).all():
+        raise HandboneError(
+            f"predict.weight: window weight '{section.name}' gave an array of {made.shape} with a "
+            f"least value of {made.min()}; expected ({side}, {side}), all above 0."
+        )
+    return torch.from_numpy(made)
 
 
 def for_network(ready: PreparedImage) -> Prepared:

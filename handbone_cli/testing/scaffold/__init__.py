@@ -26,6 +26,7 @@ RECIPES = {
     "preprocessors": '[[preprocess]]\nname = "{name}"',
     "loaders": '[data]\nloader = "{name}"',
     "trackers": '[tracking]\ntrackers = ["jsonl", "{name}"]',
+    "windows": '[predict]\nweight = {{ name = "{name}" }}',
 }
 """What a recipe says to use one."""
 SETTINGS = {
@@ -37,6 +38,7 @@ SETTINGS = {
     "preprocessors": "'preprocess=[{{name=\"{name}\"}}]'",
     "loaders": "data.loader={name}",
     "trackers": '\'tracking.trackers=["jsonl", "{name}"]\'',
+    "windows": "predict.weight.name={name}",
 }
 """The same for --set, as a shell takes it."""
 

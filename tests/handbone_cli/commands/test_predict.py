@@ -371,3 +371,34 @@ def test_workers_change_nothing_in_the_store(trained_run, films, tmp_path, worke
                   for name in "ab")  # fmt: skip
     assert one == other
     assert len(one) == 5
+
+
+def test_a_window_weight_by_its_plugin(trained_run, films, tmp_path):
+    def predicted(name, *options):
+        store = tmp_path / name
+        done = hb("predict", trained_run.run, "-i", films, "-o", store, *options)
+        assert done.code == 0, done.err
+        return Store.open(store)
+
+    small = ("--window", "64", "--stride", "32")
+    hann = predicted("hann", *small, "--window-weight", "hann:power=2")
+    assert hann.manifest["settings"]["predict"]["weight"] == {"name": "hann", "power": 2.0}
+    gaussian = predicted("gaussian", *small)
+    assert "weight" not in gaussian.manifest["settings"]["predict"]
+    assert hann.digest() != gaussian.digest()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("han", "'han'"),
+        ("hann:power=0", "--window-weight: predict.weight.power = 0"),
+        ("hann:power", "for example hann:power=2"),
+    ],
+)
+def test_window_weights_that_are_mistaken(trained_run, films, tmp_path, text, said):
+    refused = hb("predict", trained_run.run, "-i", films, "-o", tmp_path / "s",
+                 "--window-weight", text)  # fmt: skip
+    assert refused.code == 1
+    assert said in refused.err
+    assert refused.err.count("\n") == 1
