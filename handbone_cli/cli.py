@@ -1,4 +1,4 @@
-"""The click group `hb`: commands by module, errors in one line, exit codes 0, 1, 2 and 130."""
+"""The click group `hb`: commands by name, errors in one line, exit codes 0, 1, 2 and 130."""
 
 from __future__ import annotations
 
@@ -8,58 +8,44 @@ import warnings
 import click
 
 from handbone_cli import __version__
-from handbone_cli.commands import (
-    check,
-    data,
-    demo,
-    doctor,
-    ensemble,
-    evaluate,
-    models,
-    plugins,
-    predict,
-    recipes,
-    runs,
-    schedule,
-    store,
-    submit,
-    train,
-    visualize,
-    weights,
-)
+from handbone_cli.commands.lazy_group import LazyGroup
 from handbone_cli.errors import HandboneError, InterruptedRunError, LostRankError
 from handbone_cli.ranks import INTERRUPTED, LOST, is_launched, is_main
 
+COMMANDS = {
+    "check": "Rehearse a recipe in a minute.",
+    "data": "Generate hands; check, prepare, split and measure a dataset.",
+    "demo": "The whole job on generated hands.",
+    "doctor": "What this machine can do, and what is missing.",
+    "ensemble": "Weigh models against each other.",
+    "evaluate": "Score masks against labels.",
+    "models": "List models and what they cost.",
+    "plugins": "List, explain, check and begin plugins.",
+    "predict": "Predict images into a store of probabilities.",
+    "recipes": "List, show, validate and copy recipes.",
+    "runs": "List, show, draw, follow and stop runs.",
+    "schedule": "Run a queue of experiments.",
+    "store": "Look into stores of probabilities; import and export them.",
+    "submit": "Write masks as a CSV and read it back.",
+    "train": "Train a model as a recipe says.",
+    "visualize": "Draw overlays and a contact sheet.",
+    "weights": "Import old checkpoints, and show what a file of weights holds.",
+}
+"""Every command's line in the help of `hb`, in order of name; NAME is in `commands/NAME.py`."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+@click.group(
+    cls=LazyGroup,
+    package="handbone_cli.commands",
+    summaries=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="hb")
 def hb() -> None:
     """Segment overlapping bones in radiographs: train, predict, ensemble, submit.
 
     Start with `hb demo`, which does the whole job on generated hands and prints every command.
     """
-
-
-for command in (
-    demo.demo,
-    check.check,
-    train.train,
-    runs.runs,
-    schedule.schedule,
-    predict.predict,
-    evaluate.evaluate,
-    ensemble.ensemble,
-    submit.submit,
-    visualize.visualize,
-    store.store,
-    data.data,
-    recipes.recipes,
-    plugins.plugins,
-    models.models,
-    weights.weights,
-    doctor.doctor,
-):
-    hb.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

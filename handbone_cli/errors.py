@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,6 +50,8 @@ def closest(word: str, known: Iterable[str], elsewhere: Iterable[str] = ()) -> s
             is meant rather than a name that only looks alike, and one that looks much alike
             rather than a name that looks somewhat alike.
     """
+    from difflib import get_close_matches  # for mistakes alone: `hb --help` does not wait for it
+
     names, others = sorted(known), list(elsewhere)
     ends = {other.rpartition(".")[2] for other in others}
     alike = get_close_matches(word, ends, n=1, cutoff=MUCH_ALIKE)

@@ -62,10 +62,12 @@ def test_help_loads_nothing_heavy():
 import sys
 from handbone_cli.cli import run
 code = run(["--help"])
-sys.exit(f"{{code}} " + str([name for name in {HEAVY!r} if name in sys.modules]))
+heavy = [name for name in {HEAVY!r} if name in sys.modules]
+commands = [name for name in sys.modules if name.startswith("handbone_cli.commands.")]
+sys.exit(f"{{code}} {{heavy}} {{commands}}")
 """
     result = run(code)
-    assert result.stderr.strip() == "0 []"
+    assert result.stderr.strip() == "0 [] ['handbone_cli.commands.lazy_group']"
     assert result.stdout.startswith("Usage: hb [OPTIONS] COMMAND [ARGS]...")
 
 

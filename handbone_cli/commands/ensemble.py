@@ -104,7 +104,7 @@ def show(decision: Decision, choice: Choice) -> None:
     "--tta",
     multiple=True,
     metavar="NAME[:KEY=VALUE]",
-    help="A view to average over; again for more, `none` for none.",
+    help="A view to average over, or a set such as `flip`; again for more, `none` for none.",
 )
 @click.option("-o", "--output", type=Path, required=True, help="Folder for everything.")
 def run_(recipe: str, overrides: tuple[str, ...], tta: tuple[str, ...], output: Path) -> None:

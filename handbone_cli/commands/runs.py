@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from handbone_cli.runs.overview import RunState
 
 PATIENCE = 60.0
 """Seconds that `stop` waits for a run to save itself."""
@@ -41,7 +44,7 @@ def list_(folder: Path, as_json: bool) -> None:
         (
             each.path,
             each.state,
-            f"{each.epoch}/{each.epochs}" + (" folds" if each.counted == "folds" else ""),
+            progress_of(each),
             f"{each.dice:.4f}" if each.dice is not None and each.dice >= 0 else "-",
             each.changed,
         )
@@ -51,6 +54,13 @@ def list_(folder: Path, as_json: bool) -> None:
     for each in states:
         if each.said:
             click.echo(f"{each.path}: {each.said}")
+
+
+def progress_of(state: RunState) -> str:
+    """How many epochs or folds of how many; nothing is known of a run that only starts."""
+    if not state.epochs:
+        return "-"
+    return f"{state.epoch}/{state.epochs}" + (" folds" if state.counted == "folds" else "")
 
 
 @runs.command()

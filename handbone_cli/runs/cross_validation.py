@@ -8,36 +8,24 @@ from typing import TYPE_CHECKING, Any
 from handbone_cli.errors import HandboneError
 from handbone_cli.files import make_folder, read_json, require, write_json, write_text
 from handbone_cli.processes import describe_process
-from handbone_cli.recipe.load import from_table, parse_toml, to_table, to_toml
+from handbone_cli.recipe.load import to_table, to_toml
 from handbone_cli.runs.directory import RunDirectory
+from handbone_cli.runs.folder import RecipeFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from handbone_cli.host.registry import Registry
     from handbone_cli.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)
-class CrossValidation:
-    """The files of all folds' training."""
-
-    path: Path
-
-    @property
-    def recipe_file(self) -> Path:
-        """The resolved recipe, with fold 0 for all."""
-        return self.path / "recipe.toml"
+class CrossValidation(RecipeFolder):
+    """The files of all folds' training; its recipe has fold 0 for all."""
 
     @property
     def facts_file(self) -> Path:
         """Recipe, number of folds, status, out-of-fold score."""
         return self.path / "cross_validation.json"
-
-    @property
-    def log(self) -> Path:
-        """What a cross-validation in the background says."""
-        return self.path / "log.txt"
 
     @property
     def store(self) -> Path:
@@ -86,14 +74,6 @@ class CrossValidation:
                 f"{self.facts_file}: not what `hb train --fold all` writes (no recipe or folds)."
             )
         return content
-
-    def update_facts(self, **values: Any) -> None:
-        """Change some of cross_validation.json."""
-        write_json(self.facts_file, {**self.facts(), **values})
-
-    def recipe(self, registry: Registry) -> Recipe:
-        """The recipe of all folds."""
-        return from_table(parse_toml(self.recipe_file), registry, str(self.recipe_file))
 
 
 def of_fold(recipe: Recipe, fold: int) -> Recipe:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from handbone_cli.errors import HandboneError
 from handbone_cli.files import make_folder, read_json, require, write_json, write_text
-from handbone_cli.recipe.load import from_table, parse_toml, to_toml
+from handbone_cli.recipe.load import to_toml
+from handbone_cli.runs.folder import RecipeFolder
 
 if TYPE_CHECKING:
     from handbone_cli.host.registry import Registry
@@ -24,15 +25,8 @@ def default_folder(recipe: Recipe, *, finetuned: bool) -> Path:
 
 
 @dataclass(frozen=True)
-class RunDirectory:
+class RunDirectory(RecipeFolder):
     """The files of one training run."""
-
-    path: Path
-
-    @property
-    def recipe_file(self) -> Path:
-        """The resolved recipe."""
-        return self.path / "recipe.toml"
 
     @property
     def facts_file(self) -> Path:
@@ -53,11 +47,6 @@ class RunDirectory:
     def metrics(self) -> Path:
         """The figures of every epoch, a JSON line each."""
         return self.path / "metrics.jsonl"
-
-    @property
-    def log(self) -> Path:
-        """What a run in the background says."""
-        return self.path / "log.txt"
 
     def create(self, recipe: Recipe, facts: dict[str, Any]) -> None:
         """Start a run; one sentence if the folder holds another one."""
@@ -84,11 +73,7 @@ class RunDirectory:
             raise HandboneError(f"{self.facts_file}: not what `hb train` writes (no class_names).")
         return content
 
-    def update_facts(self, **values: Any) -> None:
-        """Change some of run.json."""
-        write_json(self.facts_file, {**self.facts(), **values})
-
     def recipe(self, registry: Registry) -> Recipe:
         """The recipe the run was trained with."""
         self.facts()
-        return from_table(parse_toml(self.recipe_file), registry, str(self.recipe_file))
+        return super().recipe(registry)

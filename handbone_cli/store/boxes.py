@@ -124,12 +124,10 @@ class BoxedProbabilities:
             *BAD_ZIP,
         ) as error:
             raise HandboneError(
-                f"{path}: not a readable part of a store ({error}); delete it and predict again."
+                f"{path}: not a readable part of a store ({error}); {_way_out(path)}."
             ) from error
         if [crop.shape for crop in crops] != sizes:
-            raise HandboneError(
-                f"{path}: a crop does not fit its box; delete it and predict again."
-            )
+            raise HandboneError(f"{path}: a crop does not fit its box; {_way_out(path)}.")
         return cls((height, width), boxes, crops)
 
 
@@ -145,3 +143,8 @@ def _trim(
     box = clip_box(box, place)
     cut = plane[box[0] - place[0] : box[1] - place[0], box[2] - place[2] : box[3] - place[2]]
     return np.where(cut > FLOOR, cut, np.uint8(0)), box
+
+
+def _way_out(path: Path) -> str:
+    """What to do about a file of a store that is damaged."""
+    return f"drop it with `hb store verify {path.parent.parent} --forget` and predict again"

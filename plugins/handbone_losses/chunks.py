@@ -106,8 +106,9 @@ class ClassLoss(LeanLoss):
         for part, targets in self._chunks(logits, labels):
             with torch.enable_grad():
                 chunk = widen(logits[:, part]).detach().requires_grad_()
-                measured = self.measure(chunk, targets, known[part])
-            gradient[:, part] += torch.autograd.grad(measured, chunk, slopes[part])[0]
+                # As a sum, not by grad_outputs: torch imports sympy, 2 s, to compare their shapes.
+                rise = (self.measure(chunk, targets, known[part]) * slopes[part]).sum()
+            gradient[:, part] += torch.autograd.grad(rise, chunk)[0]
 
     def _chunks(
         self, logits: torch.Tensor, labels: torch.Tensor

@@ -10,7 +10,7 @@ import click
 import numpy as np
 import pytest
 
-from handbone_cli.cli import hb as cli
+from handbone_cli.commands.store import store
 from handbone_cli.store.store import Store
 from handbone_cli.testing import hb
 
@@ -52,8 +52,8 @@ def test_the_program_that_writes(tmp_path, monkeypatch):
 @pytest.mark.parametrize("line", re.findall(r"^hb .*$", TEXT, re.MULTILINE))
 def test_commands_and_options_exist(line):
     words = shlex.split(line)[1:]
-    group = cli.commands[words[0]]
-    command = group.commands[words[1]]
+    assert words[0] == "store"
+    command = store.commands[words[1]]
     assert isinstance(command.make_context(words[1], words[2:]), click.Context)
 
 

@@ -24,7 +24,6 @@ RESUME = "resume it without RECIPE and --set, or start a new run with another -o
 def refuse_devices(devices: int, recipe: Recipe) -> None:
     """One sentence if so many are not there, or cannot share a batch, or torchrun is at work."""
     from handbone_cli.errors import HandboneError
-    from handbone_cli.networks.build import require_shares
     from handbone_cli.ranks import rank_count
 
     if devices == 1:
@@ -35,9 +34,12 @@ def refuse_devices(devices: int, recipe: Recipe) -> None:
         )
     import torch
 
+    from handbone_cli.networks.build import require_shares
+
     there = torch.cuda.device_count()
     if 0 < there < devices:
-        raise HandboneError(f"--devices {devices}: there are {there} GPUs; name no more than that.")
+        gpus = "is 1 GPU" if there == 1 else f"are {there} GPUs"
+        raise HandboneError(f"--devices {devices}: there {gpus}; name no more than that.")
     require_shares(recipe, devices)
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import shlex
 
-from handbone_cli.cli import hb as group
+from handbone_cli.commands.plugins.new import new
 from handbone_cli.testing import hb
 
 
@@ -62,5 +62,5 @@ def test_mistakes_are_one_sentence_and_write_nothing(tmp_path):
 def test_help_names_every_kind():
     from handbone_cli.host.hookspecs import KINDS, singular
 
-    (kind,) = [p for p in group.commands["plugins"].commands["new"].params if p.name == "kind"]
+    (kind,) = [each for each in new.params if each.name == "kind"]
     assert all(singular(each) in kind.help for each in KINDS)

@@ -53,6 +53,8 @@ def test_every_run_has_its_state_and_score(folder, trained_run):
         assert said[f"runs/{name}"]["best_epoch"] == best["epoch"]
         assert (said[f"runs/{name}"]["epoch"], said[f"runs/{name}"]["epochs"]) == (2, 2)
     table = hb("runs", "list", cwd=folder).out
+    begun = next(line.split() for line in table.splitlines() if "runs/begun" in line)
+    assert begun[:4] == ["runs/begun", "starting", "-", "-"]
     assert "runs/failed: no room" in table
     assert "runs/broken: hb: no data" in table
 

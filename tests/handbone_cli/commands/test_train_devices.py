@@ -130,4 +130,4 @@ def test_more_gpus_than_there_are(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     done = hb("train", recipe, "--devices", "2", "-o", tmp_path / "run")
     assert done.code == 1
-    assert done.err == "hb: --devices 2: there are 1 GPUs; name no more than that.\n"
+    assert done.err == "hb: --devices 2: there is 1 GPU; name no more than that.\n"

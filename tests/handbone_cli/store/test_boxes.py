@@ -130,7 +130,9 @@ def test_a_torn_file_is_one_sentence(saved, share):
     with pytest.raises(HandboneError, match="not a readable part of a store") as caught:
         BoxedProbabilities.load(path)
     assert str(caught.value).startswith(f"{path}: ")
-    assert str(caught.value).endswith("; delete it and predict again.")
+    assert str(caught.value).endswith(
+        f"; drop it with `hb store verify {path.parent.parent} --forget` and predict again."
+    )
 
 
 def test_no_flipped_byte_ends_in_a_traceback(saved):
