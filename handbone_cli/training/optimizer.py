@@ -10,7 +10,6 @@ import torch
 from handbone_cli.errors import HandboneError, closest
 from handbone_cli.networks.sharding import spread_state, whole
 from handbone_cli.recipe.schema import OPTIMIZER_KEYS
-from handbone_cli.training.eager import without_compiler
 
 if TYPE_CHECKING:
     from torch import nn
@@ -161,7 +160,7 @@ def _settings_of(section: Optimizer) -> tuple[Any, dict[str, Any]]:
 def _find(name: str) -> tuple[Any, dict[str, Any]]:
     """An optimizer's class and the arguments that timm gives it by this name."""
     if name in TORCHS:
-        return without_compiler(TORCHS[name]), {}
+        return TORCHS[name], {}
     from timm.optim import get_optimizer_class, get_optimizer_info, list_optimizers
 
     if name not in list_optimizers():
