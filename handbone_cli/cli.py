@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 
@@ -52,6 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run `hb`; a HandboneError becomes one line on stderr and exit code 1."""
     # What torch tells the developers of timm is not for users of hb.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.jit")
+    # torch asks Linux for huge pages: a first write to large memory takes a quarter of the time
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -1,8 +1,10 @@
+import os
+
 import click
 import pytest
 from click.shell_completion import ShellComplete
 
-from handbone_cli.cli import COMMANDS, hb
+from handbone_cli.cli import COMMANDS, hb, main
 from handbone_cli.testing import hb as run
 
 
@@ -33,3 +35,13 @@ def test_a_shell_completes_commands_and_their_options():
     ]
     assert [each.value for each in shell.get_completions(["data"], "s")] == ["stats"]
     assert [each.value for each in shell.get_completions(["train"], "--fi")] == ["--finetune"]
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "1"), ("0", "0")])
+def test_torch_is_told_of_huge_pages_unless_the_user_says(monkeypatch, before, after):
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
+    if before is not None:
+        monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", before)
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert os.environ["THP_MEM_ALLOC_ENABLE"] == after
