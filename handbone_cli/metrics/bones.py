@@ -29,7 +29,7 @@ OF_BORDERS = ("hd", "hd95", "assd", "nsd")
 
 
 class _Bone(NamedTuple):
-    """One bone in a box: pixels in both masks, in the prediction and in the truth, then the masks."""
+    """One bone in a box: its pixels in both, in the prediction, in the truth; the two masks."""
 
     counts: tuple[int, int, int]
     predicted: NDArray[np.bool_]
@@ -70,7 +70,7 @@ def measure(
             values[index] = [_of_neither(column) for column in columns]
             continue
         p, t = predicted.crop(index, box), truth.crop(index, box)
-        counts = np.count_nonzero(p & t), np.count_nonzero(p), np.count_nonzero(t)
+        counts = int((p & t).sum()), int(p.sum()), int(t.sum())
         bone = _Bone(counts, p, t)
         if bone.both:
             values[index] = _of_both(bone, plan, spacing, width)
@@ -143,4 +143,4 @@ def _centre(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Row and column of the centroid (2,)."""
     down, across = mask.sum(axis=1), mask.sum(axis=0)
     rows, columns = down @ np.arange(len(down)), across @ np.arange(len(across))
-    return np.array([rows, columns]) / down.sum()
+    return np.asarray(np.array([rows, columns]) / down.sum())

@@ -76,4 +76,4 @@ def boundary(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
     """
     padded = np.pad(mask, 1).view(np.uint8)
     inner = cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=width)[1:-1, 1:-1]
-    return mask & (inner == 0)
+    return np.asarray(mask & (inner == 0))

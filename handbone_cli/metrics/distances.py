@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-
     from numpy.typing import NDArray
 
     from handbone_cli.metrics.borders import Border, Spacing
@@ -97,7 +96,7 @@ def _nearest(
             along[row, np.minimum(column + step, last)], along[row, np.maximum(column - step, 0)]
         )
         found[searching] = np.minimum(found[searching], (near * down) ** 2 + aside)
-    return np.sqrt(found)
+    return np.asarray(np.sqrt(found))
 
 
 def _along_columns(border: NDArray[np.bool_]) -> NDArray[np.int64]:

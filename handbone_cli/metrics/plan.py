@@ -95,7 +95,9 @@ def parse_metrics(text: str) -> tuple[str, ...]:
         return METRICS
     for name in names:
         if name not in METRICS:
-            raise HandboneError(f"--metrics: no metric is called '{name}'. {closest(name, METRICS)}")
+            raise HandboneError(
+                f"--metrics: no metric is called '{name}'. {closest(name, METRICS)}"
+            )
     if not names:
         raise HandboneError(f"--metrics: names none; there are {', '.join(METRICS)}.")
     return names
@@ -112,9 +114,7 @@ def parse_numbers(text: str, option: str) -> tuple[float, ...]:
     except ValueError:
         numbers = ()
     if not numbers or not all(0 <= each < math.inf for each in numbers):
-        raise HandboneError(
-            f"{option} {text}: expected a number from 0 on, or several like 1,2.5."
-        )
+        raise HandboneError(f"{option} {text}: expected a number from 0 on, or several like 1,2.5.")
     return numbers
 
 
@@ -127,7 +127,7 @@ def parse_spacing(text: str) -> tuple[float, float]:
     numbers = parse_numbers(text, "--spacing")
     if len(numbers) > 2 or not all(numbers):
         raise HandboneError(
-            f"--spacing {text}: expected the millimetres of a pixel, like 0.1, or of its height and "
-            "width, like 0.1,0.12."
+            f"--spacing {text}: expected the millimetres of a pixel, like 0.1, or of its height "
+            "and width, like 0.1,0.12."
         )
     return numbers[0], numbers[-1]
