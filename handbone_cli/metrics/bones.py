@@ -14,7 +14,7 @@ from handbone_cli.metrics.borders import (
     edge_pixels,
 )
 from handbone_cli.metrics.distances import border_distances
-from handbone_cli.metrics.plan import RATES, SHARES
+from handbone_cli.metrics.plan import OF_BORDERS, RATES, SHARES
 from handbone_cli.scores import dice
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from handbone_cli.metrics.borders import Spacing
     from handbone_cli.metrics.distances import BorderDistances
     from handbone_cli.metrics.plan import Column, Plan
-
-OF_BORDERS = ("hd", "hd95", "assd", "nsd")
 
 
 class _Bone(NamedTuple):

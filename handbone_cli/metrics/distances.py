@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from handbone_cli.metrics.borders import Border, Spacing
 
 FAR = 2**20
-"""Rows; farther than any, and its square fits an int64."""
+"""Rows; farther than any."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +99,11 @@ def _nearest(
     return np.asarray(np.sqrt(found))
 
 
-def _along_columns(border: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _along_columns(border: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Rows from every pixel to the nearest border pixel of its column, `FAR` or more if none."""
-    row = np.arange(len(border))[:, None]
-    above = np.maximum.accumulate(np.where(border, row, -FAR), axis=0)
-    below = np.minimum.accumulate(np.where(border, row, 2 * FAR)[::-1], axis=0)[::-1]
+    row = np.arange(len(border), dtype=np.int32)[:, None]
+    above = np.maximum.accumulate(np.where(border, row, np.int32(-FAR)), axis=0)
+    below = np.minimum.accumulate(np.where(border, row, np.int32(2 * FAR))[::-1], axis=0)[::-1]
     return np.minimum(row - above, below - row)
 
 

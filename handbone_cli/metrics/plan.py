@@ -15,6 +15,8 @@ SHARES: tuple[str, ...] = ("dice", "iou", "boundary_iou", "nsd")
 """From 0 to 1, the more the better."""
 DISTANCES: tuple[str, ...] = ("hd", "hd95", "assd", "centroid")
 """In pixels or millimetres, the less the better; endless where one of two masks is empty."""
+OF_BORDERS: tuple[str, ...] = ("nsd", "hd", "hd95", "assd")
+"""Made of the distances between two borders."""
 RATES: tuple[str, ...] = ("missing", "extra")
 """Of bones that are in the labels or not."""
 PAIR_METRIC = "overlap_dice"

@@ -33,8 +33,8 @@ KEYS = (*BONE_KEYS, *IMAGE_KEYS)
 UNKNOWN = "unknown"
 REGIONS = {**FINGERS, "carpals": CARPALS, "forearm": FOREARM}
 COLUMNS = (
-    "by", *KEYS, "metric", "unit", "tolerance", "mean", "standard_error", "median", "lowest",
-    "highest", "count", "left_out", "images", "people",
+    "by", *KEYS, "heading", "metric", "unit", "tolerance", "mean", "standard_error", "median",
+    "lowest", "highest", "count", "left_out", "images", "people",
 )  # fmt: skip
 """Of a table in CSV; in JSON every row has them as keys."""
 VALUE_COLUMNS = ("image_id", "person", "bone", *IMAGE_KEYS)
@@ -90,7 +90,7 @@ class Measures:
                 part = block.values[np.ix_(images, items)]
                 people = np.repeat(np.array(self.persons)[images], len(items))
                 found += [
-                    {"by": "+".join(keys) or "all", **labels, **figures}
+                    {**dict.fromkeys(COLUMNS), "by": "+".join(keys) or "all", **labels, **figures}
                     for figures in _summaries(part, block.columns, people, len(images))
                 ]
         return found
@@ -187,15 +187,14 @@ def pair_block(names: Sequence[str], values: NDArray[np.float64]) -> Block:
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write a table as JSON or, whatever else the suffix is, as CSV; whole or not at all."""
-    complete = [{name: row.get(name) for name in COLUMNS} for row in rows]
+    """Write rows of `Measures.rows` as JSON or, of any other suffix, as CSV."""
     if path.suffix == ".json":
-        write_json(path, {MARK: 1, "rows": complete})
+        write_json(path, {MARK: 1, "rows": rows})
         return
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    table.writerows([_cell(row[name]) for name in COLUMNS] for row in complete)
+    table.writerows([_cell(row[name]) for name in COLUMNS] for row in rows)
     write_text(path, text.getvalue())
 
 
@@ -222,6 +221,7 @@ def _summaries(
         figures = (kept.mean(), error, np.median(kept), kept.min(), kept.max()) if len(kept) else ()
         said = [None if np.isnan(each) else float(each) for each in figures] or [None] * 5
         yield {
+            "heading": column.heading,
             "metric": column.metric,
             "unit": column.unit,
             "tolerance": column.tolerance,

@@ -41,7 +41,7 @@ def _show(table: Sequence[Row], title: str) -> None:
     for _, block in groupby(table, key=_is_pair):
         rows = list(block)
         keys = str(rows[0]["by"]).split("+")
-        headings = list(dict.fromkeys(_heading(row) for row in rows))
+        headings = list(dict.fromkeys(row["heading"] for row in rows))
         groups = [list(group) for _, group in groupby(rows, key=lambda row: _labels(row, keys))]
         absent = any(row["left_out"] for row in rows)
         cells = [
@@ -67,11 +67,6 @@ def _labels(row: Row, keys: Sequence[str]) -> tuple[str, ...]:
     return tuple(str(row[key]) for key in keys)
 
 
-def _heading(row: Row) -> str:
-    tolerance = "" if row["tolerance"] is None else f"@{row['tolerance']:g}"
-    return f"{row['metric']}{tolerance}" + (f" {row['unit']}" if row["unit"] else "")
-
-
 def _figure(row: Row) -> str:
     if row["mean"] is None:
         return NOTHING
@@ -82,10 +77,10 @@ def _figure(row: Row) -> str:
 
 def _sentence(row: Row) -> str:
     if row["mean"] is None:
-        return f"{_heading(row)}: there is nothing to measure"
+        return f"{row['heading']}: there is nothing to measure"
     error = row["standard_error"]
     spread = "" if error is None else f" +- {error:.4f} (standard error, {row['people']} people)"
     return (
-        f"mean {_heading(row)} {row['mean']:.4f}{spread}, median {row['median']:.4f}, "
+        f"mean {row['heading']} {row['mean']:.4f}{spread}, median {row['median']:.4f}, "
         f"{row['images']} images"
     )

@@ -100,7 +100,7 @@ def parse_question(
     tolerances: tuple[float, ...] = plan.TOLERANCES
     if options["tolerance"]:
         tolerances = tuple(sorted(set(plan.parse_numbers(options["tolerance"], "--tolerance"))))
-        metrics = metrics if "nsd" in metrics else (*metrics, "nsd")
+    _refuse_idle(options, metrics, keys)
     spacing = plan.parse_spacing(options["spacing"]) if options["spacing"] else None
     chosen = plan.Plan(
         metrics,
@@ -111,6 +111,28 @@ def parse_question(
     )
     by_pose = bool(keys & {"side", "pose"})
     return Question(masks, labels, on, chosen, spacing, by_pose, options["penalise"]), breakdowns
+
+
+def _refuse_idle(options: Mapping[str, Any], metrics: Sequence[str], keys: set[str]) -> None:
+    """Refuse an option that nothing depends on."""
+    from handbone_cli.metrics.plan import DISTANCES, OF_BORDERS
+
+    in_units = {*DISTANCES, *OF_BORDERS}
+    needs = {
+        "tolerance": {"nsd"},
+        "boundary": {"boundary_iou"},
+        "borders": set(OF_BORDERS),
+        "mm": in_units,
+        "spacing": in_units,
+        "penalise": set(DISTANCES),
+    }
+    for name, users in needs.items():
+        if options[name] and not users & set(metrics):
+            raise HandboneError(
+                f"--{name} goes with {' or '.join(sorted(users))}, which --metrics does not name."
+            )
+    if options["meta"] and not keys & {"sex", "age"}:
+        raise HandboneError("--meta goes with sex or age, which --by does not name.")
 
 
 def open_sources(
