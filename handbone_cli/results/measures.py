@@ -172,9 +172,9 @@ def frequent_pairs(
         areas: (N, C) pixels of every bone in the labels.
         pairs: P.
     """
-    there = areas > 0
-    together = np.array([there[:, a] & there[:, b] for a, b in pairs]).reshape(len(pairs), -1)
-    share = (shared > 0).sum(axis=0) / np.maximum(together.sum(axis=1), 1)
+    one, other = np.array(pairs, np.intp).reshape(-1, 2).T
+    together = (areas[:, one] > 0) & (areas[:, other] > 0)
+    share = (shared > 0).sum(axis=0) / np.maximum(together.sum(axis=0), 1)
     return [int(place) for place in np.flatnonzero(share >= FREQUENT)]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from handbone_cli.anatomy.hand import HAND_BONES
 from handbone_cli.errors import HandboneError
 
 if TYPE_CHECKING:
@@ -27,12 +28,13 @@ FEW_IMAGES = 8
 """Up to so many are measured before other processes have begun."""
 DECADE = 10
 HOW_TO_KNOW = {
+    "region": "no class has the name of a bone of the hand.",
     "side": "neither the source nor the outlines tell which hand any image shows.",
     "pose": "no wrist can be seen in these labels.",
     "sex": "nobody's is known; name a table of the people (.xlsx, .csv) with --meta.",
     "age": "nobody's is known; name a table of the people (.xlsx, .csv) with --meta.",
 }
-"""What to do where a key is unknown of all images."""
+"""What is said where nothing is known for a key."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,8 @@ def measure_all(
 
     image_ids = labelled_images(sources.masks, sources.truth)
     _require_spacing(question, sources, image_ids)
+    if "region" in keys and not set(HAND_BONES) & set(sources.masks.class_names):
+        raise HandboneError(f"--by region: {HOW_TO_KNOW['region']}")
     traits = _of_people(question, sources, meta, image_ids) if keys & {"sex", "age"} else {}
     processes = 1 if len(image_ids) <= FEW_IMAGES else workers or default_workers()
     work = functools.partial(_measure_image, question)

@@ -63,7 +63,7 @@ def test_bones_overlap_and_each_is_measured_alone():
 def test_empty_masks():
     nothing, there = bone(), bone((5, 9, 5, 9))
     neither, missing, extra = figures([nothing, nothing, there], [nothing, there, nothing])
-    alike = {name: 1.0 for name in ("dice", "iou", "boundary_iou")}
+    alike = dict.fromkeys(("dice", "iou", "boundary_iou"), 1.0)
     nan, inf = np.nan, np.inf
     distances = ("hd px", "hd95 px", "assd px", "centroid px")
     shares = ("dice", "iou", "boundary_iou", "nsd@1px", "nsd@3px")

@@ -23,7 +23,7 @@ def test_columns_in_the_order_asked_for():
 def test_names():
     assert parse_metrics("hd95, dice,hd95") == ("hd95", "dice")
     assert parse_metrics("all") == METRICS
-    with pytest.raises(HandboneError, match="no metric is called 'dcie'. Did you mean 'dice'"):
+    with pytest.raises(HandboneError, match=r"no metric is called 'dcie'\. Did you mean 'dice'"):
         parse_metrics("dcie")
     with pytest.raises(HandboneError, match="--metrics: names none; there are dice, iou,"):
         parse_metrics(" ,")
@@ -32,7 +32,7 @@ def test_names():
 def test_numbers():
     assert parse_numbers("1,2.5,0", "--tolerance") == (1, 2.5, 0)
     for wrong in ("", "x", "1,,2", "-1", "nan", "inf"):
-        with pytest.raises(HandboneError, match="^--tolerance .*: expected a number from 0 on"):
+        with pytest.raises(HandboneError, match=r"^--tolerance .*: expected a number from 0 on"):
             parse_numbers(wrong, "--tolerance")
 
 

@@ -2,6 +2,11 @@ from __future__ import annotations
 
 from handbone_cli.terminal.metric_table import show_metrics
 
+SENTENCE = (
+    "2 bones are in the masks or in the labels alone: endlessly far, and left out of the distances "
+    "(--penalise counts the image's diagonal)"
+)
+
 
 def row(heading, mean, by="bone", **others):
     given = {"by": by, "bone": None, "heading": heading, "metric": heading.split("@")[0].split()[0]}
@@ -35,8 +40,7 @@ def test_a_table_of_bones_one_of_pairs_and_the_sentences(capsys):
         "Radius+Ulna  4       0.2500",
         "mean hd px 3.2500 +- 0.5000 (standard error, 2 people), median 3.0000, 4 images",
         "extra: there is nothing to measure",
-        "2 bones are in the masks or in the labels alone: endlessly far, and left out of the "
-        "distances (--penalise counts the image's diagonal)",
+        SENTENCE,
     ]
 
 
