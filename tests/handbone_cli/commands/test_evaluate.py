@@ -194,7 +194,7 @@ def test_by_what_is_known_of_hands_and_people(tmp_path):
               "--metrics", "all", "--json")  # fmt: skip
     assert done.code == 0, done.err
     rows = json.loads(done.out)
-    sexes = [row["sex"] for row in csv.DictReader((tmp_path / "data/meta_data.csv").open())]
+    sexes = [row["Gender"] for row in csv.DictReader((tmp_path / "data/meta_data.csv").open())]
     images = {(row["by"], row[row["by"]]): row["images"] for row in rows if row["by"] != "all"}
     assert (images["side", "left"], images["side", "right"]) == (5, 5)
     assert sum(count for (by, _), count in images.items() if by == "age") == 10
