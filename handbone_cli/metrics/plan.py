@@ -25,8 +25,8 @@ METRICS = (*SHARES, *DISTANCES, *RATES, PAIR_METRIC)
 DEFAULT = ("dice", "hd95", "nsd")
 TOLERANCES = (2.0,)
 BOUNDARY = 0.005
-"""Of the image's diagonal: 14 px at 2048 x 2048, half the width of a phalanx's shaft at most. The
-0.02 that Cheng et al. take for photographs would be 58 px, and so all of a carpal bone."""
+"""Of the image's diagonal: 14 px at 2048 x 2048. The 0.02 that Cheng et al. take for photographs
+would be 58 px, and so nearly all of a carpal bone."""
 
 
 class Column(NamedTuple):

@@ -180,7 +180,18 @@ def test_by_what_is_known_of_hands_and_people(tmp_path):
     from handbone_cli.masks import PackedMask
     from handbone_cli.results.submission import write_submission
 
-    drawn = hb("data", "generate", "-o", tmp_path / "data", "--people", 5, "--size", 128)
+    drawn = hb(
+        "data",
+        "generate",
+        "-o",
+        tmp_path / "data",
+        "--people",
+        5,
+        "--test-people",
+        0,
+        "--size",
+        128,
+    )
     assert drawn.code == 0, drawn.err
     dataset = open_named_dataset(str(tmp_path / "data"), installed())
     samples = {sample.image_id: sample for sample in dataset.samples("train")}
