@@ -111,7 +111,7 @@ class Measures:
     def _images_by(self, key: str) -> list[Part]:
         """The places of the images that every word of a trait is said of, the unknown last."""
         words = self.traits[key]
-        order = sorted(set(words), key=lambda word: (word == UNKNOWN, word))
+        order = sorted(set(words))  # no trait has a word that comes after UNKNOWN
         return [(word, [n for n, each in enumerate(words) if each == word]) for word in order]
 
     def write_values(self, path: Path) -> None:

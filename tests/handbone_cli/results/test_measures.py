@@ -58,6 +58,9 @@ def test_over_everything(measures):
     assert (row["median"], row["lowest"], row["highest"]) == (3, 0, 6)
     assert (row["count"], row["left_out"], row["images"], row["people"]) == (7, 1, 3, 2)
     assert tuple(row) == COLUMNS
+    # Of 9 Dice with a mean of 6.6 / 9, p has 6 that sum to 4.1 and q 3 that sum to 2.5.
+    error = np.sqrt(2 * (0.3**2 + 0.3**2)) / 9
+    assert found(measures, "dice")[()]["standard_error"] == pytest.approx(error)
 
 
 def test_by_bone(measures):
