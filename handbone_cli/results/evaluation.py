@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from handbone_cli.masks import LabelSource, MaskSource
+    from handbone_cli.bone_groups import Pair
+    from handbone_cli.masks import LabelSource, MaskSource, PackedMask
 
 
 COLUMNS = ("image_id", "person", "mean")
@@ -102,10 +104,8 @@ def is_score_csv(head: bytes) -> bool:
     return head.startswith(",".join(COLUMNS).encode())
 
 
-def evaluate(
-    masks: MaskSource, labels: LabelSource, report: Callable[[int, int], None]
-) -> Evaluation:
-    """Score the labelled images of a mask source.
+def labelled_images(masks: MaskSource, labels: LabelSource) -> list[str]:
+    """The images of a mask source that have labels, in its order.
 
     Raises:
         HandboneError: not one of its images has labels.
@@ -115,21 +115,47 @@ def evaluate(
         raise HandboneError(
             f"none of the {len(masks.image_ids)} images has labels; name the labels with --labels."
         )
+    return image_ids
+
+
+def labelled_masks(
+    masks: MaskSource, labels: LabelSource, image_id: str
+) -> tuple[PackedMask, PackedMask]:
+    """The masks and the labels of one image.
+
+    Raises:
+        HandboneError: they differ in size.
+    """
+    mask = masks.mask(image_id)
+    truth = labels.mask(image_id, mask.size)
+    if truth.size != mask.size:
+        raise HandboneError(f"{image_id}: the masks are {mask.size}, the labels {truth.size} px.")
+    return mask, truth
+
+
+def all_pairs(classes: int) -> list[Pair]:
+    """Every two classes (a, b) with a < b, in the order of all overlaps."""
+    return list(combinations(range(classes), 2))
+
+
+def evaluate(
+    masks: MaskSource, labels: LabelSource, report: Callable[[int, int], None]
+) -> Evaluation:
+    """Score the labelled images of a mask source.
+
+    Raises:
+        HandboneError: not one of its images has labels.
+    """
+    image_ids = labelled_images(masks, labels)
     classes = len(masks.class_names)
-    above_diagonal = np.triu_indices(classes, 1)
-    pairs = list(zip(*(side.tolist() for side in above_diagonal), strict=True))
+    pairs = all_pairs(classes)
     census, scores, overlap_scores = Census(classes), [], []
     for done, image_id in enumerate(image_ids, start=1):
-        mask = masks.mask(image_id)
-        truth = labels.mask(image_id, mask.size)
-        if truth.size != mask.size:
-            raise HandboneError(
-                f"{image_id}: the masks are {mask.size}, the labels {truth.size} px."
-            )
+        mask, truth = labelled_masks(masks, labels, image_id)
         counts, counts_shared = overlap_counts(mask, truth), pair_counts(mask, truth, pairs)
-        shared = np.zeros((classes, classes), np.int64)
-        shared[above_diagonal] = counts_shared[:, 2]
-        census.add(counts[:, 2], shared, mask.size[0] * mask.size[1])
+        census.add(
+            counts[:, 2], shared_pixels(counts_shared[:, 2], classes), mask.size[0] * mask.size[1]
+        )
         scores.append(dice(*counts.T))
         overlap_scores.append(dice(*counts_shared.T))
         report(done, len(image_ids))
@@ -143,3 +169,10 @@ def evaluate(
         groups,
         np.array(overlap_scores)[:, chosen],
     )
+
+
+def shared_pixels(counts: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Counts of all pairs (P,) as a matrix (C, C), above its diagonal."""
+    shared = np.zeros((classes, classes), np.int64)
+    shared[np.triu_indices(classes, 1)] = counts
+    return shared

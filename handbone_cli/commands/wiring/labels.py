@@ -18,21 +18,25 @@ if TYPE_CHECKING:
 
 
 class SampleLabels:
-    """A LabelSource over labelled samples."""
+    """A LabelSource over labelled samples.
+
+    Attributes:
+        samples: the labelled ones by image id.
+    """
 
     def __init__(self, samples: Sequence[Sample], classes: int) -> None:
-        self._samples = {s.image_id: s for s in samples if s.read_labels is not None}
+        self.samples = {s.image_id: s for s in samples if s.read_labels is not None}
         self._classes = classes
 
     def has(self, image_id: str) -> bool:
         """Whether an image is labelled."""
-        return image_id in self._samples
+        return image_id in self.samples
 
     def mask(self, image_id: str, size: tuple[int, int]) -> PackedMask:
         """The labels of one image of (H, W)."""
         from handbone_cli.masks import PackedMask
 
-        read = self._samples[image_id].read_labels
+        read = self.samples[image_id].read_labels
         labels: Labels = read() if read else {}
         return PackedMask.from_labels(labels, size, self._classes)
 

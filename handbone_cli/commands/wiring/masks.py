@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from handbone_cli.commands.wiring.datasets import all_samples, open_named_dataset
@@ -9,7 +10,7 @@ from handbone_cli.commands.wiring.labels import SampleLabels
 from handbone_cli.errors import HandboneError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -95,14 +96,31 @@ def open_submission(
     samples = all_samples(dataset)
     names = frozenset(SubmissionMasks(path, None, dataset.class_names).image_ids)
     wanted = [sample for sample in samples if sample.image_id in names]
-    sizes = {s.image_id: _size(s) for s in wanted}
-    masks = SubmissionMasks(path, sizes, dataset.class_names)
+    masks = SubmissionMasks(path, ImageSizes(wanted), dataset.class_names)
     return SubmittedMasks(masks, wanted), SampleLabels(wanted, len(dataset.class_names))
 
 
-def _size(sample: Sample) -> tuple[int, int]:
-    height, width = sample.read_image().shape[:2]
-    return height, width
+class ImageSizes(Mapping[str, tuple[int, int]]):
+    """(H, W) of images by id, each read when it is asked for: not all in every process."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples = {sample.image_id: sample for sample in samples}
+        self._known: dict[str, tuple[int, int]] = {}
+
+    def __getitem__(self, image_id: str) -> tuple[int, int]:
+        if image_id not in self._known:
+            height, width = self._samples[image_id].read_image().shape[:2]
+            self._known[image_id] = height, width
+        return self._known[image_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._samples)
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self._samples  # the Mapping's own would read the image
 
 
 class SubmittedMasks:
