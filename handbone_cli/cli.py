@@ -10,6 +10,7 @@ import click
 from handbone_cli import __version__
 from handbone_cli.commands import (
     check,
+    compare,
     data,
     demo,
     doctor,
@@ -48,6 +49,7 @@ for command in (
     schedule.schedule,
     predict.predict,
     evaluate.evaluate,
+    compare.compare,
     ensemble.ensemble,
     submit.submit,
     visualize.visualize,

@@ -77,8 +77,7 @@ def vote(
     refuse_foreign(output, "a submission", is_submission)
     known = KnownImages(size=voting.parse_size(size))
     registry = installed()
-    if labels is not None:
-        add_images(known, labels)
+    known.add_labels(labels, registry)
     paths = [*masks, *(path for _, path in replaced)]
     members, stores = open_members(paths, registry, known)
     for member, below in zip(members, stores, strict=True):
@@ -116,14 +115,6 @@ def require_several(masks: Sequence[Path], output: Path, *, replaced: bool) -> N
         raise HandboneError("the same file is named twice; give it more votes with --weights.")
     if len(masks) == 1 and not replaced:
         raise HandboneError(f"{masks[0]}: one file has nobody to vote with; name two or more.")
-
-
-def add_images(known: KnownImages, labels: str) -> None:
-    """Learn the sizes and people of images from a recipe or a folder."""
-    from handbone_cli.commands.wiring.datasets import all_samples, open_named_dataset
-    from handbone_cli.host.registry import installed
-
-    known.add_samples(all_samples(open_named_dataset(labels, installed())))
 
 
 def require_sizes(known: KnownImages, first: MaskSource) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handbone_cli.errors import HandboneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
     from handbone_cli.host.interfaces import Dataset, Sample
     from handbone_cli.host.registry import Registry
@@ -52,8 +52,22 @@ class KnownImages:
         """Take what a store knows; its sizes need no file to be read."""
         for image_id, entry in store.images.items():
             self.persons.setdefault(image_id, entry.person)
-            height, width = entry.height, entry.width
-            self.sizes[image_id] = lambda size=(height, width): size
+            self.sizes[image_id] = _constant((entry.height, entry.width))
+
+    def add_labels(self, labels: str | None, registry: Registry) -> Sequence[str] | None:
+        """Take what the recipe or folder of --labels knows; gives its classes. A CSV knows none."""
+        from handbone_cli.commands.wiring.datasets import all_samples, open_named_dataset
+        from handbone_cli.commands.wiring.masks import is_csv
+
+        if labels is None or is_csv(Path(labels)):
+            return None
+        dataset = open_named_dataset(labels, registry)
+        self.add_samples(all_samples(dataset))
+        return dataset.class_names
+
+    def reach(self, path: Path) -> None:
+        """Make room for the furthest pixel of a submission, in images whose size nobody says."""
+        self.last = max(self.last, _last_pixel(path))
 
     def size_of(self, image_id: str) -> tuple[int, int]:
         """(H, W) of an image, or of the rows that stand for it."""
@@ -64,6 +78,10 @@ class KnownImages:
     def unknown(self, image_ids: Iterable[str]) -> list[str]:
         """The images whose size nobody says."""
         return [] if self.size else [name for name in image_ids if name not in self.sizes]
+
+
+def _constant(size: tuple[int, int]) -> Callable[[], tuple[int, int]]:
+    return lambda: size
 
 
 def _reader(sample: Sample) -> Callable[[], tuple[int, int]]:
@@ -120,16 +138,17 @@ def open_members(
     registry: Registry,
     known: KnownImages,
     on: Sequence[Path] = (),
+    class_names: Sequence[str] | None = None,
 ) -> tuple[list[MaskSource], list[list[Store]]]:
     """Masks of every path, and the stores below each; what they know of images goes to `known`.
-
-    The CSVs have the classes in the order of the first path that is none, else of the first CSV.
 
     Args:
         paths: stores, decisions (.toml), submissions (.csv), folders or recipes of labels.
         registry: of plugins.
         known: of the images; is added to.
         on: stores for the decisions, in place of their own.
+        class_names: of the CSVs, in this order; by default as the first path that is no CSV has
+            them, else as the first CSV.
 
     Raises:
         HandboneError: a path is none of these, or has no image.
@@ -140,7 +159,8 @@ def open_members(
     stores: dict[Path, list[Store]] = {}
     for path in dict.fromkeys(path for path in paths if not is_csv(path)):
         opened[path], stores[path] = _open(path, registry, known, on)
-    class_names = next(iter(opened.values())).class_names if opened else None
+    if class_names is None and opened:
+        class_names = next(iter(opened.values())).class_names
     for path in dict.fromkeys(path for path in paths if is_csv(path)):
         opened[path] = open_csv(path, known, class_names)
         class_names = class_names or opened[path].class_names
@@ -196,7 +216,7 @@ def open_csv(path: Path, known: KnownImages, class_names: Sequence[str] | None) 
         more = f" The same goes for {len(lacks) - 1} more images." if len(lacks) > 1 else ""
         raise HandboneError(lacks[0] + more)
     if known.unknown(masks.image_ids):
-        known.last = max(known.last, _last_pixel(path))
+        known.reach(path)
     return CsvMasks(masks, known)
 
 
