@@ -156,14 +156,16 @@ def sentences(result: Comparison, names: tuple[str, str], images: int) -> list[s
         else f"{names[result.better]} is better"
     )
     there, noise, difference_noise = result.at(images)
+    a, b = overall.means
+    of = f"{len(result.scores.image_ids)} images, {people} people"
+    moved = f"{max(noise):.4f} and the difference of these two by +- {difference_noise:.4f}"
     lines = [
-        (f"mean {result.scores.metric.name}: a {overall.means[0]:.4f}, b {overall.means[1]:.4f}, "
-        f"a - b {overall.difference:+.4f} +- {result.error:.4f}, 95 % interval {low:+.4f} to "
-        f"{high:+.4f} ({len(result.scores.image_ids)} images, {people} people)"),
-        f"p {p if p.startswith('<') else f'= {p}'}: {verdict}; {differ} after Holm's correction",
+        f"mean {result.scores.metric.name}: a {a:.4f}, b {b:.4f}, a - b {overall.difference:+.4f} "
+        f"+- {result.error:.4f} ({of})",
+        f"95 % interval {low:+.4f} to {high:+.4f}, p {p if p[0] == '<' else f'= {p}'}: {verdict}",
+        f"{differ} after Holm's correction",
         f"smallest true difference that such tests show 4 times in 5: {result.smallest:.4f}",
-        (f"on a leaderboard of {images} images ({there} people) chance moves a score by +- "
-        f"{max(noise):.4f} and the difference of these two by +- {difference_noise:.4f}"),
+        f"on a leaderboard of {images} images ({there} people) chance moves a score by +- {moved}",
     ]
     least = 2.0 ** (1 - people) if result.exact else 0.0
     if least >= LEVEL:

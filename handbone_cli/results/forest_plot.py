@@ -12,10 +12,11 @@ from handbone_cli.results.dataset_page import svg
 if TYPE_CHECKING:
     from handbone_cli.results.compare import Comparison, Finding
 
-WIDTH, RIGHT, FIGURES = 880.0, 620.0, 640.0
+WIDTH, RIGHT, FIGURES = 920.0, 620.0, 640.0
 """Of the whole; where the chart ends and where the figures beside it begin, px."""
 TOP, ROW, GAP, BOTTOM = 96.0, 19.0, 12.0, 64.0
 """Above the first row, of a row, between the mean and the bones, below the last row; px."""
+MARGIN = 14.0
 LONGEST_NAME = 26
 MARK = "<!-- forest plot by handbone -->\n"
 STYLE = """
@@ -50,7 +51,7 @@ def draw_forest(comparison: Comparison, names: tuple[str, str]) -> str:
     rows = [("all bones", comparison.overall)]
     rows += [(class_names[place], comparison.bones[place]) for place in comparison.order()]
     rows = [(name, finding) for name, finding in rows if math.isfinite(finding.difference)]
-    left = svg.label_width([name for name, _ in rows])
+    left = MARGIN + svg.label_width([name for name, _ in rows])
     end = TOP + GAP + ROW * len(rows)
     scale = svg.Scale(*_span([finding for _, finding in rows]), left, RIGHT)
     a, b = (name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…" for name in names)
@@ -66,12 +67,12 @@ def draw_forest(comparison: Comparison, names: tuple[str, str]) -> str:
     return MARK + svg.tag(
         "svg",
         f"<style>{STYLE}</style>",
-        svg.text(14, 28, f"{a} less {b}: mean {metric.name}", class_="heading"),
-        svg.text(14, 48, _below_heading(comparison)),
-        svg.text(zero - 8, TOP - 12, sides[0], class_="tick", text_anchor="end"),
-        svg.text(zero + 8, TOP - 12, sides[1], class_="tick"),
+        svg.text(MARGIN, 28, f"{a} less {b}: mean {metric.name}", class_="heading"),
+        svg.text(MARGIN, 48, _below_heading(comparison)),
+        svg.text(left, TOP - 12, sides[0], class_="tick"),
+        svg.text(RIGHT, TOP - 12, sides[1], class_="tick", text_anchor="end"),
         svg.text(FIGURES, TOP - 12, "difference, 95 % interval", class_="tick"),
-        svg.text(WIDTH - 14, TOP - 12, "p", class_="tick", text_anchor="end"),
+        svg.text(WIDTH - MARGIN, TOP - 12, "p", class_="tick", text_anchor="end"),
         svg.x_axis(scale, TOP - 4, end, f"difference of {metric.name}"),
         svg.line(zero, TOP - 4, zero, end, "zero"),
         *drawn,
@@ -114,7 +115,7 @@ def _row(name: str, finding: Finding, scale: svg.Scale, y: float, left: float) -
             svg.line(scale(low), y, scale(high), y, "interval"),
             svg.tag("circle", cx=scale(finding.difference), cy=y, r=radius, class_=look),
             svg.text(FIGURES, y + 4, figures, class_=f"figure {mean}".strip()),
-            svg.text(WIDTH - 14, y + 4, p_text(finding.p), class_="figure", text_anchor="end"),
+            svg.text(WIDTH - MARGIN, y + 4, p_text(finding.p), class_="figure", text_anchor="end"),
         ]
     )
 

@@ -213,7 +213,8 @@ def open_csv(path: Path, known: KnownImages, class_names: Sequence[str] | None) 
     masks = SubmissionMasks(path, None, class_names)
     lacks = masks.problems()
     if lacks:
-        more = f" The same goes for {len(lacks) - 1} more images." if len(lacks) > 1 else ""
+        count = len(lacks) - 1
+        more = f" The same goes for {count} more image{'s' if count > 1 else ''}." if count else ""
         raise HandboneError(lacks[0] + more)
     if known.unknown(masks.image_ids):
         known.reach(path)
