@@ -157,11 +157,11 @@ def sentences(result: Comparison, names: tuple[str, str], images: int) -> list[s
     )
     there, noise, difference_noise = result.at(images)
     a, b = overall.means
-    of = f"{len(result.scores.image_ids)} images, {people} people"
+    of = f"({len(result.scores.image_ids)} images, {people} people)"
+    mean = f"mean {result.scores.metric.name}: a {a:.4f}, b {b:.4f}"
     moved = f"{max(noise):.4f} and the difference of these two by +- {difference_noise:.4f}"
     lines = [
-        f"mean {result.scores.metric.name}: a {a:.4f}, b {b:.4f}, a - b {overall.difference:+.4f} "
-        f"+- {result.error:.4f} ({of})",
+        f"{mean}, a - b {overall.difference:+.4f} +- {result.error:.4f} {of}",
         f"95 % interval {low:+.4f} to {high:+.4f}, p {p if p[0] == '<' else f'= {p}'}: {verdict}",
         f"{differ} after Holm's correction",
         f"smallest true difference that such tests show 4 times in 5: {result.smallest:.4f}",

@@ -171,5 +171,5 @@ def test_mistakes_in_one_sentence(hands, trained_run, tmp_path):
     torn = tmp_path / "torn.csv"
     torn.write_text(bad.read_text().rpartition("Ulna")[0])
     assert fails(good, torn, "--labels", hands / "truth.csv") == (
-        f"{torn}, line 65: 1 field; expected image_name, class, rle."
+        f"{torn}, line 65: 2 fields; expected image_name, class, rle."
     )
