@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("a", type=Path)
 @click.argument("b", type=Path)
 @click.option("--labels", help="Recipe, folder or CSV with the truth.  [default: the stores' own]")
-@click.option("--on", multiple=True, type=Path, metavar="STORE", help="Stores for a decision.")
+@click.option("--on", multiple=True, type=Path, metavar="STORE", help="Stores for the decisions.")
 @click.option(
     "--images",
     type=click.IntRange(min=1),
@@ -62,6 +62,8 @@ def compare(
         if plot.suffix != ".svg":
             raise HandboneError(f"{plot}: the plot is an .svg; give --plot such a name.")
         refuse_foreign(plot, "a forest plot", is_forest)
+    if on and not {a.suffix, b.suffix} & {".toml"}:
+        raise HandboneError("--on goes with a decision (.toml); neither of the two is one.")
     if a.resolve() == b.resolve():
         raise HandboneError(f"{a}: is named twice; compare it with another.")
     result = comparing.compare(score(a, b, labels, on, installed()), samples=samples, seed=seed)

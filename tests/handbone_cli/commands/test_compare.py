@@ -133,6 +133,15 @@ def test_stores_bring_their_truth(trained_run, second_run):
     )
 
 
+def test_a_decision_on_other_stores(weighed, trained_run, second_run):
+    on = ("--on", trained_run.test, "--on", second_run.test)
+    done = hb("compare", weighed.decision, trained_run.test, *on, "--json")
+    assert done.code == 1  # two hands of one person
+    assert done.err.endswith("a comparison needs two people or more.\n")
+    told = json.loads(hb("compare", weighed.decision, trained_run.val, "--json").out)
+    assert (told["images"], told["people"]) == (4, 2)
+
+
 def test_images_of_one_side_are_left_out_with_a_line(hands, tmp_path):
     lines = (hands / "good.csv").read_text().splitlines(keepends=True)
     part = tmp_path / "part.csv"
@@ -157,6 +166,9 @@ def test_mistakes_in_one_sentence(hands, trained_run, tmp_path):
         "neither of the two says where its truth is; name it with --labels."
     )
     assert fails(good, good) == f"{good}: is named twice; compare it with another."
+    assert fails(good, bad, "--on", trained_run.val) == (
+        "--on goes with a decision (.toml); neither of the two is one."
+    )
     assert fails(good, tmp_path / "none").startswith(f"{tmp_path / 'none'}: no such file")
     assert fails(good, trained_run.run).startswith(f"{trained_run.run}: ")
     assert fails(good, bad, "--labels", tmp_path / "none").startswith(f"{tmp_path / 'none'}: ")
