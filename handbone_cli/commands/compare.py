@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--samples",
-    type=click.IntRange(min=1000, max=1_000_000),
+    type=click.IntRange(min=1000, max=100_000),
     default=10_000,
     show_default=True,
     help="Draws of the bootstrap and, beyond 14 people, flips of the test.",
