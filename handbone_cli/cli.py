@@ -15,6 +15,7 @@ from handbone_cli.ranks import INTERRUPTED, LOST, is_launched, is_main
 
 COMMANDS = {
     "check": "Rehearse a recipe in a minute.",
+    "compare": "Say which of two is better, on which bones, or that they tie.",
     "data": "Generate hands; check, prepare, split and measure a dataset.",
     "demo": "The whole job on generated hands.",
     "doctor": "What this machine can do, and what is missing.",
