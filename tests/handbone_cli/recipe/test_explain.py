@@ -156,7 +156,7 @@ def test_keys_beside_data_belong_to_the_dataset(problems, tmp_path):
         ),
         (
             "data.clahe=true",
-            "data.clahe = True: expected a table or false.",
+            "data.clahe = true: expected a table or false.",
         ),
         ("data.fold=7", "data.fold = 7: expected 0 to 4."),
         ("train=5", "train = 5: expected a table."),
@@ -228,7 +228,7 @@ def test_losses_that_a_combination_names_are_checked_too(problems):
             "tracking.trackers.1.mode = 'of': expected 'online', 'offline' or 'disabled'.",
         ),
         ("tracking.pictures=-1", "tracking.pictures = -1: expected 0 or more."),
-        ("data.clahe=true", "data.clahe = True: expected a table or false."),
+        ("data.clahe=true", "data.clahe = true: expected a table or false."),
     ],
 )
 def test_an_entry_of_trackers_is_a_name_or_a_table(problems, override, line):
