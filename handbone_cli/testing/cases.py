@@ -15,6 +15,7 @@ from handbone_cli.host.hookspecs import KINDS
 from handbone_cli.host.origin import place_of
 from handbone_cli.host.registry import declared_api
 from handbone_cli.testing.conformance import registration
+from handbone_cli.testing.exits import exits_raised
 from handbone_cli.testing.lightness import Loads, measure
 from handbone_cli.testing.plugin import locate
 from handbone_cli.testing.trial import Trial
@@ -95,7 +96,8 @@ class Case:
     def result(self) -> Result:
         """Run it and tell what came of it, whatever the plugin raises."""
         try:
-            self.check(self.prepare())
+            with exits_raised():
+                self.check(self.prepare())
         except unittest.SkipTest as skipped:
             return Result("skipped", str(skipped))
         except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's code may raise anything

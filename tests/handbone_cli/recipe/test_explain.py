@@ -190,6 +190,16 @@ def test_a_key_of_another_section_is_offered_by_its_whole_name(problems, overrid
     assert f": there is no such key. Did you mean {meant}? Known: " in line
 
 
+def test_every_option_of_a_loss_can_be_set_in_a_combination(problems):
+    for loss in installed().names("losses"):
+        options = set(installed().get("losses", loss).options_type().model_fields)
+        assert not options & {"name", "weight"}
+    term = "{name='generalized_dice', weight=2.0, class_weight='cube'}"
+    assert problems("", "loss.name=combined", f"loss.terms=[{term}]") == [
+        "--set: loss.terms.0.class_weight = 'cube': expected 'square', 'simple' or 'uniform'."
+    ]
+
+
 def test_losses_that_a_combination_names_are_checked_too(problems):
     terms = "[{name='dize'}, {name='focal', gama=1}, {name='combined', terms=[{name='bce', x=1}]}]"
     losses = ", ".join(installed().names("losses"))

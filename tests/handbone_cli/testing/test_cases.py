@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import types
 import unittest
 import weakref
@@ -197,7 +198,11 @@ def test_a_plugin_that_wants_to_leave_is_a_failure():
     def stops(tried):
         raise KeyboardInterrupt
 
+    def leaves_at_once(tried):
+        os._exit(0)
+
     assert case(leaves).result() == Result("failed", "SystemExit: 3")
+    assert case(leaves_at_once).result() == Result("failed", "SystemExit: os._exit(0)")
     with pytest.raises(KeyboardInterrupt):
         case(stops).result()
 
