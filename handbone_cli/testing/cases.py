@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CONFORMANCE = "handbone_cli.testing.conformance"
 MANY = 12
-"""Components that are checked together, beyond which models wait to be named: 50 take minutes."""
+"""Components that are checked together, beyond which models are tried by their shapes alone."""
 MODULE = "module"
 """Stands for the kind where a plugin's module is checked and none of its components."""
 
@@ -177,7 +177,9 @@ def _cases_of_component(trial: Trial, module: str, loads: Callable[[], Loads]) -
     def registered() -> registration.TriedRegistration:
         return registration.TriedRegistration(component, loads().options.get(f"{kind} {name}", {}))
 
-    checks = importlib.import_module(f"{CONFORMANCE}.{kind}").CHECKS
+    module_of_kind = importlib.import_module(f"{CONFORMANCE}.{kind}")
+    choose = getattr(module_of_kind, "checks_of", None)
+    checks = choose(trial) if choose else module_of_kind.CHECKS
     return [
         *(Case(kind, name, c, registered, module) for c in registration.REGISTRATION_CHECKS),
         Case(kind, name, builds, lambda: trial, module),
