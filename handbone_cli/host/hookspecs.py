@@ -124,14 +124,14 @@ KINDS = {
 """Every kind and what one of it is called."""
 
 
-RESERVED = {
+RESERVED: dict[str, tuple[str, ...]] = {
     "models": ("weights", "partial"),
     "losses": ("weight",),  # of a term of `combined`
     "datasets": (
-        "dataset root loader workers folds fold folds_file exclude clahe normalize resize patch "
-        "cache cache_mb"
-    ).split(),
-}
+        "dataset", "root", "loader", "workers", "folds", "fold", "folds_file", "exclude", "clahe",
+        "normalize", "resize", "patch", "cache", "cache_mb",
+    ),
+}  # fmt: skip
 """Keys that stand beside a component's options in a recipe, and beside those `name`."""
 
 

@@ -27,10 +27,9 @@ FAMILIES: tuple[tuple[str, Decoder, str], ...] = (
 
 def __getattr__(attribute: str) -> Callable[..., nn.Module]:
     """The builder of a model, `build_NAME`, as it is registered by path."""
-    for pattern, decoder, encoder in FAMILIES:
+    for pattern, decoder, form in FAMILIES:
         found = re.fullmatch(f"build_({pattern})", attribute)
         if found:
             name = found[1]
-            encoder = re.sub(pattern, encoder, name)
-            return partial(build, decoder=decoder, name=name, encoder=encoder)
+            return partial(build, decoder=decoder, name=name, encoder=re.sub(pattern, form, name))
     raise AttributeError(f"module '{__name__}' has no attribute '{attribute}'")

@@ -7,22 +7,11 @@ from handbone_cli import ModelContext
 from handbone_cli.host.registry import installed
 from handbone_models import fixed_encoders
 
-PUBLISHED = {
-    "segformer_b0": 3.8,
-    "segformer_b1": 13.7,
-    "segformer_b2": 27.5,
-    "segformer_b3": 47.3,
-    "segformer_b4": 64.1,
-    "segformer_b5": 84.7,
-    "upernet_swin_tiny": 60,
-    "upernet_swin_small": 81,
-    "upernet_swin_base": 121,
-    "upernet_convnext_tiny": 60,
-    "upernet_convnext_small": 82,
-    "upernet_convnext_base": 122,
-    "upernet_convnext_large": 235,
-}
-"""Millions of parameters in the papers, with the 150 classes of ADE20K."""
+PUBLISHED = [
+    *(f"segformer_b{size}" for size in range(6)),
+    *(f"upernet_swin_{size}" for size in ("tiny", "small", "base")),
+    *(f"upernet_convnext_{size}" for size in ("tiny", "small", "base", "large")),
+]
 UNETS = [f"unet_mit_b{size}" for size in range(6)]
 UNETS += [f"unet_efficientnet_b{size}" for size in range(8)]
 
@@ -57,14 +46,6 @@ def test_every_model_is_built_under_its_name_on_its_encoder():
 def test_no_other_name_has_a_builder(name):
     with pytest.raises(AttributeError, match=f"has no attribute '{name}'"):
         getattr(fixed_encoders, name)
-
-
-@pytest.mark.slow  # 0.5 to 4 s each, 15 s together: 600 million parameters without storage
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_a_model_has_the_size_of_its_paper(name):
-    model = build(name, channels=3)
-    assert millions(model) == pytest.approx(PUBLISHED[name], rel=0.03)
-    assert model.divisor == installed().get("models", name).divisor
 
 
 def test_unets_grow_with_their_encoders():
