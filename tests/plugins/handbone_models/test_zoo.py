@@ -94,7 +94,7 @@ def without_numbers(name):
     component = ZOO[name]
     build = functools.partial(component.builder(), component.options_type()())
     context = replace(context_of(component), classes=150, in_channels=3)
-    return TriedModel(build, context, component.divisor, without_numbers=True)
+    return TriedModel(build, context, component.divisor, sizes=(), without_numbers=True)
 
 
 def size_of(model):
