@@ -29,7 +29,7 @@ def exits_raised() -> Iterator[None]:
     with contextlib.suppress(ValueError, OSError, RuntimeError):  # stderr may be no file
         if not watching:
             faulthandler.enable()
-    os._exit = exit_or_raise  # type: ignore[assignment]
+    os._exit = exit_or_raise
     try:
         yield
     finally:

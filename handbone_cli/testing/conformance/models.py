@@ -92,7 +92,9 @@ class TriedModel:
 
     def quick(self) -> AbstractContextManager[object]:
         """In this block it runs, on shapes alone where there are no numbers."""
-        return QuickShapes() if self.without_numbers else contextlib.nullcontext()
+        if not self.without_numbers:
+            return contextlib.nullcontext()
+        return QuickShapes()  # type: ignore[no-untyped-call]
 
 
 def draw_images(count: int, channels: int, size: tuple[int, int]) -> torch.Tensor:
