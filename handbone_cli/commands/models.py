@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handbone_cli.commands.models_plan import plan
-from handbone_cli.commands.plugins import plugins
+from handbone_cli.commands.plugins.show import describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ def show(name: str, overrides: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(row))
         return
-    click.get_current_context().invoke(plugins.commands["show"], name=name, kind="models")
+    describe(name, "models")
     show_figures(row)
 
 

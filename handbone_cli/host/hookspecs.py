@@ -129,6 +129,17 @@ KINDS = {
 """Every kind and what one of it is called."""
 
 
+RESERVED: dict[str, tuple[str, ...]] = {
+    "models": ("weights", "partial"),
+    "losses": ("weight",),  # of a term of `combined`
+    "datasets": (
+        "dataset", "root", "loader", "workers", "folds", "fold", "folds_file", "exclude", "clahe",
+        "normalize", "resize", "patch", "cache", "cache_mb",
+    ),
+}  # fmt: skip
+"""Keys that stand beside a component's options in a recipe, and beside those `name`."""
+
+
 def find_kind(word: str) -> str:
     """The kind that is meant by `models`, `model` or `post-processor`.
 

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from handbone_cli.errors import HandboneError, closest
-from handbone_cli.host.hookspecs import API_VERSION, KINDS, OLDEST_API, PROJECT, HandboneSpecs
+from handbone_cli.host.hookspecs import (
+    API_VERSION,
+    KINDS,
+    OLDEST_API,
+    PROJECT,
+    RESERVED,
+    HandboneSpecs,
+)
 from handbone_cli.host.interfaces import NoOptions, Options
 from handbone_cli.host.origin import declared_in_source, place_of
 
@@ -21,6 +28,10 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from handbone_cli.host.hookspecs import Example, Planner
+
+
+class UnreachableOptionError(HandboneError):
+    """An option by the name of a key that a recipe's table has itself."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +51,21 @@ class Component:
     planner: str | Planner | None = None
 
     def options_type(self) -> type[Options]:
-        """The options class, imported now if it was registered by its path."""
+        """The options class, imported now if it was registered by its path.
+
+        Raises:
+            HandboneError: a path that leads nowhere, or an option that no recipe could set.
+        """
         if self.options is None:
             return NoOptions
-        return self._import(self.options) if isinstance(self.options, str) else self.options
+        found = self._import(self.options) if isinstance(self.options, str) else self.options
+        for key in getattr(found, "model_fields", {}):
+            if key in ("name", *RESERVED.get(self.kind, ())):
+                raise UnreachableOptionError(
+                    f"{KINDS[self.kind]} '{self.name}' of {self.distribution} {self.version} has "
+                    f"an option '{key}', a key that recipes keep for themselves; call it otherwise."
+                )
+        return found
 
     def builder(self) -> Callable[..., Any]:
         """The factory, imported now if it was registered by its path."""
@@ -91,7 +113,13 @@ class Registry:
     broken: list[BrokenPlugin] = field(default_factory=list)
 
     def add(self, component: Component) -> None:
-        """Add a component; a name that is taken is an error that names both distributions."""
+        """Add a component; a name that is taken is an error that names both distributions.
+
+        Raises:
+            HandboneError: that, or a name that is not lower_snake, or an option by a reserved name.
+        """
+        if isinstance(component.options, type):  # a path is looked into when it is used
+            component.options_type()
         if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", component.name):
             raise HandboneError(
                 f"{component.distribution} registers {KINDS[component.kind]} '{component.name}': "
@@ -230,6 +258,9 @@ def _call_hooks(
         caller = manager.subset_hook_caller(f"handbone_{kind}", others)
         try:
             caller(register=functools.partial(_register, registry, kind, origin))
+        except UnreachableOptionError as error:
+            reason = str(error).rstrip(".")
+            registry.broken.append(BrokenPlugin(origin[0], f"handbone_{kind}", reason))
         except HandboneError:
             raise
         except Exception as error:  # noqa: BLE001  a stranger's module may raise anything

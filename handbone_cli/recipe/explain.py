@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from handbone_cli.errors import HandboneError, closest
 from handbone_cli.recipe.schema import MODEL_KEYS, TRACKER_BRANCHES, Data, Recipe
-from handbone_cli.recipe.wording import expected
+from handbone_cli.recipe.wording import expected, value_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -211,7 +211,8 @@ def _line(
         (origins[path[:end]] for end in range(len(path), 0, -1) if path[:end] in origins), source
     )
     value = _value(table, path)
-    shown = "" if value is _ABSENT or isinstance(value, dict) else f" = {value!r}"
+    known = value is not _ABSENT and not isinstance(value, dict)
+    shown = f" = {value_name(value, quoted=True)}" if known else ""
     return f"{origin}: {'.'.join(path) or 'recipe'}{shown}: {said}."
 
 

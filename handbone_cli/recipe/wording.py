@@ -99,10 +99,15 @@ def _plural(kind: str) -> str:
     return kind if " or " in kind or " | " in kind or kind == "anything" else f"{kind}s"
 
 
-def value_name(value: object) -> str:
-    """A value as a recipe has it: `true`, `[32, 64]`, `none`; text without quotes."""
+def value_name(value: object, *, quoted: bool = False) -> str:
+    """A value as a recipe has it: `true`, `[32, 64]`, `none`; text without quotes by default."""
     if value is None:
         return "none"
     if isinstance(value, (tuple, list)):
-        return f"[{', '.join(value_name(each) for each in value)}]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        return f"[{', '.join(value_name(each, quoted=quoted) for each in value)}]"
+    if isinstance(value, dict):
+        pairs = (f"{key} = {value_name(each, quoted=quoted)}" for key, each in value.items())
+        return f"{{ {', '.join(pairs)} }}" if value else "{}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if quoted and isinstance(value, str) else str(value)

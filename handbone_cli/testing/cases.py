@@ -15,6 +15,7 @@ from handbone_cli.host.hookspecs import KINDS
 from handbone_cli.host.origin import place_of
 from handbone_cli.host.registry import declared_api
 from handbone_cli.testing.conformance import registration
+from handbone_cli.testing.exits import exits_raised
 from handbone_cli.testing.lightness import Loads, measure
 from handbone_cli.testing.plugin import locate
 from handbone_cli.testing.trial import Trial
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 CONFORMANCE = "handbone_cli.testing.conformance"
 MANY = 12
-"""Components that are checked together, beyond which models wait to be named: 50 take minutes."""
+"""Components that are checked together, beyond which models are tried by their shapes alone."""
 MODULE = "module"
 """Stands for the kind where a plugin's module is checked and none of its components."""
 
@@ -95,7 +96,8 @@ class Case:
     def result(self) -> Result:
         """Run it and tell what came of it, whatever the plugin raises."""
         try:
-            self.check(self.prepare())
+            with exits_raised():
+                self.check(self.prepare())
         except unittest.SkipTest as skipped:
             return Result("skipped", str(skipped))
         except (Exception, SystemExit) as error:  # noqa: BLE001  a stranger's code may raise anything
@@ -175,7 +177,9 @@ def _cases_of_component(trial: Trial, module: str, loads: Callable[[], Loads]) -
     def registered() -> registration.TriedRegistration:
         return registration.TriedRegistration(component, loads().options.get(f"{kind} {name}", {}))
 
-    checks = importlib.import_module(f"{CONFORMANCE}.{kind}").CHECKS
+    module_of_kind = importlib.import_module(f"{CONFORMANCE}.{kind}")
+    choose = getattr(module_of_kind, "checks_of", None)
+    checks = choose(trial) if choose else module_of_kind.CHECKS
     return [
         *(Case(kind, name, c, registered, module) for c in registration.REGISTRATION_CHECKS),
         Case(kind, name, builds, lambda: trial, module),

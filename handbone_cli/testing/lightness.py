@@ -96,7 +96,7 @@ def measure(values: Sequence[str]) -> Loads:
         )
     except subprocess.TimeoutExpired as error:
         raise AssertionError(f"importing it takes more than {PATIENCE} s") from error
-    if done.returncode:
+    if done.returncode or not done.stdout:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise AssertionError(f"a new Python that imports it ends with: {last}")
     return Loads(**json.loads(done.stdout.splitlines()[-1]))

@@ -19,6 +19,7 @@ from handbone_cli.files import require, write_text
 from handbone_cli.host.hookspecs import PROJECT
 from handbone_cli.host.registry import collect, find_entry_points
 from handbone_cli.recipe.load import parse_toml
+from handbone_cli.testing.exits import exits_raised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -108,8 +109,9 @@ def _of_module(module: str, stack: ExitStack) -> Plugin:
 
 
 def _plugin(name: str, version: str, points: Sequence[EntryPoint]) -> Plugin:
-    everything = collect(find_entry_points())
-    return Plugin(name, version, {point: collect([point]) for point in points}, everything)
+    with exits_raised():
+        everything = collect(find_entry_points())
+        return Plugin(name, version, {point: collect([point]) for point in points}, everything)
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ class Trial:
     Attributes:
         component: the component.
         registry: where it and the components that it builds on are registered.
-        brief: whether it is one of many, so that what takes long waits to be asked for by name.
+        brief: whether it is one of many, so that what takes long waits until it is named.
         failed: whether it could not be built.
     """
 

@@ -25,12 +25,14 @@ class GeneralizedDiceLoss(RegionLoss):
     Args:
         batch: one ratio for the batch; otherwise the mean of the images' own.
         smooth: pixels added to both sides of the ratio, over 0.
-        weight: square, simple or uniform.
+        class_weight: square, simple or uniform.
     """
 
-    def __init__(self, *, batch: bool = True, smooth: float = 1.0, weight: str = "square") -> None:
+    def __init__(
+        self, *, batch: bool = True, smooth: float = 1.0, class_weight: str = "square"
+    ) -> None:
         super().__init__(batch=batch, smooth=smooth)
-        self.exponent = EXPONENTS[weight]
+        self.exponent = EXPONENTS[class_weight]
 
     def cost(self, both: torch.Tensor, predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
         """Sums of p t, p and t, each (C,) or (C, N) -> a scalar."""
@@ -43,4 +45,6 @@ class GeneralizedDiceLoss(RegionLoss):
 
 def build(options: GeneralizedDiceOptions, context: LossContext) -> GeneralizedDiceLoss:
     """Generalized Dice with the options of a recipe."""
-    return GeneralizedDiceLoss(batch=options.batch, smooth=options.smooth, weight=options.weight)
+    return GeneralizedDiceLoss(
+        batch=options.batch, smooth=options.smooth, class_weight=options.class_weight
+    )

@@ -26,7 +26,7 @@ class DiceOptions(RegionOptions):
 class GeneralizedDiceOptions(RegionOptions):
     """Options of generalized_dice."""
 
-    weight: Literal["square", "simple", "uniform"] = "square"
+    class_weight: Literal["square", "simple", "uniform"] = "square"
     """Of a class of T pixels: 1 / T^2, 1 / T or 1. `smooth` is in pixels of the smallest class."""
 
 

@@ -128,5 +128,6 @@ def _register_fixed_encoders(register: Callable[..., Any]) -> None:
         summary = f"UPerNet on Swin, {word}: windowed attention"
         add(f"upernet_swin_{word}", "FixedUpernet", "arXiv:2103.14030", summary)
     for word in ("tiny", "small", "base", "large"):
+        options = "FixedUpernet" if word == "small" else "DroppingUpernet"
         summary = f"UPerNet on ConvNeXt, {word}"
-        add(f"upernet_convnext_{word}", "FixedUpernet", "arXiv:2201.03545", summary)
+        add(f"upernet_convnext_{word}", options, "arXiv:2201.03545", summary)

@@ -2,81 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
+from typing import TYPE_CHECKING
 
-from handbone_models.smp_decoders import FIXED_UPERNET, SEGFORMER, UNET, build
+from handbone_models.smp_decoders import FIXED_UPERNET, SEGFORMER, UNET, Decoder, build
 
-# Xie et al. 2021, arXiv:2105.15203; the encoders are the mix transformers of the same paper.
-build_segformer_b0 = partial(build, decoder=SEGFORMER, name="segformer_b0", encoder="mit_b0")
-build_segformer_b1 = partial(build, decoder=SEGFORMER, name="segformer_b1", encoder="mit_b1")
-build_segformer_b2 = partial(build, decoder=SEGFORMER, name="segformer_b2", encoder="mit_b2")
-build_segformer_b3 = partial(build, decoder=SEGFORMER, name="segformer_b3", encoder="mit_b3")
-build_segformer_b4 = partial(build, decoder=SEGFORMER, name="segformer_b4", encoder="mit_b4")
-build_segformer_b5 = partial(build, decoder=SEGFORMER, name="segformer_b5", encoder="mit_b5")
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-build_unet_mit_b0 = partial(build, decoder=UNET, name="unet_mit_b0", encoder="mit_b0")
-build_unet_mit_b1 = partial(build, decoder=UNET, name="unet_mit_b1", encoder="mit_b1")
-build_unet_mit_b2 = partial(build, decoder=UNET, name="unet_mit_b2", encoder="mit_b2")
-build_unet_mit_b3 = partial(build, decoder=UNET, name="unet_mit_b3", encoder="mit_b3")
-build_unet_mit_b4 = partial(build, decoder=UNET, name="unet_mit_b4", encoder="mit_b4")
-build_unet_mit_b5 = partial(build, decoder=UNET, name="unet_mit_b5", encoder="mit_b5")
+    from torch import nn
 
-# Tan and Le 2019, arXiv:1905.11946.
-build_unet_efficientnet_b0 = partial(
-    build, decoder=UNET, name="unet_efficientnet_b0", encoder="efficientnet-b0"
+FAMILIES: tuple[tuple[str, Decoder, str], ...] = (
+    (r"segformer_(b[0-5])", SEGFORMER, r"mit_\1"),  # Xie et al. 2021, arXiv:2105.15203
+    (r"unet_(mit_b[0-5])", UNET, r"\1"),
+    (r"unet_efficientnet_(b[0-7])", UNET, r"efficientnet-\1"),  # Tan and Le 2019, arXiv:1905.11946
+    # Liu et al. 2021, arXiv:2103.14030
+    (r"upernet_swin_(tiny|small|base)", FIXED_UPERNET, r"tu-swin_\1_patch4_window7_224"),
+    # Liu et al. 2022, arXiv:2201.03545
+    (r"upernet_(convnext_(tiny|small|base|large))", FIXED_UPERNET, r"tu-\1"),
 )
-build_unet_efficientnet_b1 = partial(
-    build, decoder=UNET, name="unet_efficientnet_b1", encoder="efficientnet-b1"
-)
-build_unet_efficientnet_b2 = partial(
-    build, decoder=UNET, name="unet_efficientnet_b2", encoder="efficientnet-b2"
-)
-build_unet_efficientnet_b3 = partial(
-    build, decoder=UNET, name="unet_efficientnet_b3", encoder="efficientnet-b3"
-)
-build_unet_efficientnet_b4 = partial(
-    build, decoder=UNET, name="unet_efficientnet_b4", encoder="efficientnet-b4"
-)
-build_unet_efficientnet_b5 = partial(
-    build, decoder=UNET, name="unet_efficientnet_b5", encoder="efficientnet-b5"
-)
-build_unet_efficientnet_b6 = partial(
-    build, decoder=UNET, name="unet_efficientnet_b6", encoder="efficientnet-b6"
-)
-build_unet_efficientnet_b7 = partial(
-    build, decoder=UNET, name="unet_efficientnet_b7", encoder="efficientnet-b7"
-)
+"""Models' names, their decoder, and what of the name their encoder is called by."""
 
-# Liu et al. 2021, arXiv:2103.14030.
-build_upernet_swin_tiny = partial(
-    build,
-    decoder=FIXED_UPERNET,
-    name="upernet_swin_tiny",
-    encoder="tu-swin_tiny_patch4_window7_224",
-)
-build_upernet_swin_small = partial(
-    build,
-    decoder=FIXED_UPERNET,
-    name="upernet_swin_small",
-    encoder="tu-swin_small_patch4_window7_224",
-)
-build_upernet_swin_base = partial(
-    build,
-    decoder=FIXED_UPERNET,
-    name="upernet_swin_base",
-    encoder="tu-swin_base_patch4_window7_224",
-)
 
-# Liu et al. 2022, arXiv:2201.03545.
-build_upernet_convnext_tiny = partial(
-    build, decoder=FIXED_UPERNET, name="upernet_convnext_tiny", encoder="tu-convnext_tiny"
-)
-build_upernet_convnext_small = partial(
-    build, decoder=FIXED_UPERNET, name="upernet_convnext_small", encoder="tu-convnext_small"
-)
-build_upernet_convnext_base = partial(
-    build, decoder=FIXED_UPERNET, name="upernet_convnext_base", encoder="tu-convnext_base"
-)
-build_upernet_convnext_large = partial(
-    build, decoder=FIXED_UPERNET, name="upernet_convnext_large", encoder="tu-convnext_large"
-)
+def __getattr__(attribute: str) -> Callable[..., nn.Module]:
+    """The builder of a model, `build_NAME`, as it is registered by path."""
+    for pattern, decoder, form in FAMILIES:
+        found = re.fullmatch(f"build_({pattern})", attribute)
+        if found:
+            name = found[1]
+            return partial(build, decoder=decoder, name=name, encoder=re.sub(pattern, form, name))
+    raise AttributeError(f"module '{__name__}' has no attribute '{attribute}'")

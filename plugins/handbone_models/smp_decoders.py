@@ -196,20 +196,27 @@ def _deeplab(options: DeeplabOptions, _: str) -> dict[str, Any]:
 def _upernet(options: UpernetOptions, _: str) -> dict[str, Any]:
     """Pooling pyramid on the coarsest map, feature pyramid, all joined at stride 4.
 
-    Xiao et al. 2018, arXiv:1807.10221.
+    Xiao et al. 2018, arXiv:1807.10221. smp normalises the encoder's maps first, which is Swin's
+    and ConvNeXt's way.
     """
     return {"decoder_channels": options.decoder_channels}
 
 
 def _fixed_upernet(options: FixedUpernetOptions, _: str) -> dict[str, Any]:
-    """UPerNet as Swin (arXiv:2103.14030) and ConvNeXt (arXiv:2201.03545) use it."""
+    """UPerNet as Swin (arXiv:2103.14030) and ConvNeXt (arXiv:2201.03545) use it.
+
+    Channels and rates of stochastic depth are those of mmsegmentation's configs/_base_/models/
+    upernet_swin.py and of ConvNeXt's semantic_segmentation/configs/convnext; of these, smp has
+    neither the dropout of 0.1 before the head nor the auxiliary head.
+    """
     return {"decoder_channels": options.decoder_channels, "drop_path_rate": options.drop_path}
 
 
 def _segformer(options: SegformerOptions, _: str) -> dict[str, Any]:
     """SegFormer: each resolution brought to the same channels and to stride 4, then joined.
 
-    Xie et al. 2021, arXiv:2105.15203.
+    Xie et al. 2021, arXiv:2105.15203; channels are those of NVlabs/SegFormer's local_configs, 256
+    for B0 and B1 and 768 for B2 to B5. smp has no dropout before the head, where these have 0.1.
     """
     return {"decoder_segmentation_channels": options.decoder_channels}
 

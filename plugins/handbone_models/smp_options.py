@@ -151,15 +151,22 @@ class UpernetOptions(EncoderOptions):
     """Options of upernet."""
 
     decoder_channels: PositiveInt = 256
-    """Channels of the pyramid and of the fusion."""
+    """Channels of the pyramid and of the fusion; the authors' code has 512, and 256 as its lite."""
 
 
 class FixedUpernetOptions(PretrainedOptions):
-    """Options of upernet_swin_tiny to base and upernet_convnext_tiny to large."""
+    """Options of upernet_swin_tiny to base and upernet_convnext_small."""
 
     decoder_channels: PositiveInt = 512
     """Channels of the pyramid and of the fusion."""
     drop_path: Share = 0.3
+    """Chance of the encoder's last block to be skipped while training; earlier ones less."""
+
+
+class DroppingUpernetOptions(FixedUpernetOptions):
+    """Options of upernet_convnext_tiny, base and large."""
+
+    drop_path: Share = 0.4
     """Chance of the encoder's last block to be skipped while training; earlier ones less."""
 
 
@@ -169,7 +176,7 @@ class SegformerOptions(EncoderOptions):
     encoder: str = "mit_b2"
     """An encoder of segmentation_models_pytorch, or `tu-NAME` for a model of timm."""
     decoder_channels: PositiveInt = 256
-    """Channels to which each resolution is brought before they are joined."""
+    """Channels to which each resolution is brought before they are joined; segformer_b2: 768."""
 
 
 class SmallSegformerOptions(PretrainedOptions):

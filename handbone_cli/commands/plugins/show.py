@@ -13,12 +13,29 @@ WIDEST = 40
 
 
 @click.command()
-@click.argument("name")
-@click.option("--kind", help="Where two kinds share the name.")
-def show(name: str, kind: str | None) -> None:
-    """What NAME is, where it comes from and which options it takes."""
+@click.argument("words", nargs=-1, required=True, metavar="[KIND] NAME")
+@click.option("--kind", help="The same as KIND, where two kinds share the name.")
+def show(words: tuple[str, ...], kind: str | None) -> None:
+    """What NAME is, where it comes from and which options it takes.
+
+    \b
+    hb plugins show unet
+    hb plugins show tta scale
+    """
+    *kinds, name = words if kind is None else (kind, *words)
+    if len(kinds) > 1:
+        raise click.UsageError(f"expected [KIND] NAME, got {' '.join((*kinds, name))}.")
+    describe(name, kinds[0] if kinds else None)
+
+
+def describe(name: str, kind: str | None) -> None:
+    """Print what NAME is, of all kinds or of one.
+
+    Raises:
+        HandboneError: there is no such kind, or no such component of it.
+    """
     from handbone_cli.errors import HandboneError, closest
-    from handbone_cli.host.hookspecs import find_kind
+    from handbone_cli.host.hookspecs import KINDS, find_kind
     from handbone_cli.host.registry import installed
     from handbone_cli.recipe.wording import type_name
     from handbone_cli.terminal.tables import show_table
@@ -28,7 +45,8 @@ def show(name: str, kind: str | None) -> None:
     found = [registry.components[k][name] for k in kinds if name in registry.components[k]]
     if not found:
         known = [each for k in kinds for each in registry.components[k]]
-        raise HandboneError(f"no plugin is named '{name}'. {closest(name, known)}")
+        one = KINDS[kinds[0]] if kind else "plugin"
+        raise HandboneError(f"no {one} is named '{name}'. {closest(name, known)}")
     for component in found:
         click.echo(f"{component.kind} {component.name}: {component.summary}")
         click.echo(f"from {component.distribution} {component.version}")

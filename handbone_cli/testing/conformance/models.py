@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import tempfile
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from handbone_cli.host.interfaces import ModelContext
+from handbone_cli.networks.meta import QuickShapes, parameters_without_storage
 from handbone_cli.networks.weights import load_tensors, own_tensors, restore_tensors, save_tensors
 from handbone_cli.networks.wrapper import Segmenter
 from handbone_cli.testing.conformance.requirements import (
@@ -25,6 +27,7 @@ from handbone_cli.testing.conformance.requirements import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from handbone_cli.testing.trial import Trial
 
@@ -42,12 +45,17 @@ class TriedModel:
         context: C, input channels and patch.
         divisor: what the plugin registers.
         sizes: (h, w) that it must take; odd ones are the point.
+        without_numbers: tensors have shapes alone, so that a large network takes a second; only
+            `shapes` and `gradients` can be asked of it then.
+        unasked: why the others are not, in a sentence.
     """
 
     build: Callable[[ModelContext], nn.Module]
     context: ModelContext
     divisor: int = 1
     sizes: Sequence[tuple[int, int]] = ODD_SIZES
+    without_numbers: bool = False
+    unasked: str = ""
 
     @functools.cached_property
     def model(self) -> Segmenter:
@@ -57,7 +65,7 @@ class TriedModel:
     @functools.cached_property
     def twin(self) -> Segmenter:
         """Another one of the same seed, to be trained."""
-        return self.fresh()
+        return self.model if self.without_numbers else self.fresh()
 
     @functools.cached_property
     def map(self) -> torch.Tensor:
@@ -69,15 +77,24 @@ class TriedModel:
     def fresh(self, seed: int = 1, **changes: Any) -> Segmenter:
         """Another one, from a seed, with changes of the context."""
         context = replace(self.context, **changes)
-        with torch.random.fork_rng(devices=[]):
+        empty = parameters_without_storage() if self.without_numbers else contextlib.nullcontext()
+        with torch.random.fork_rng(devices=[]), empty:
             torch.manual_seed(seed)
             core = self.build(context)
         require(isinstance(core, nn.Module), f"build gave a {type(core).__name__}, no nn.Module")
-        return Segmenter(core, context.classes, self.divisor)
+        model = Segmenter(core, context.classes, self.divisor)
+        return model.to("meta") if self.without_numbers else model
 
     def images(self, count: int = 1, size: tuple[int, int] | None = None) -> torch.Tensor:
         """(count, in_channels, h, w) of the patch or another size; always the same ones."""
-        return draw_images(count, self.context.in_channels, size or self.context.patch)
+        images = draw_images(count, self.context.in_channels, size or self.context.patch)
+        return images.to("meta") if self.without_numbers else images
+
+    def quick(self) -> AbstractContextManager[object]:
+        """In this block it runs, on shapes alone where there are no numbers."""
+        if not self.without_numbers:
+            return contextlib.nullcontext()
+        return QuickShapes()  # type: ignore[no-untyped-call]
 
 
 def draw_images(count: int, channels: int, size: tuple[int, int]) -> torch.Tensor:
@@ -99,9 +116,10 @@ def shapes(tried: TriedModel) -> None:
             f"an image gave logits of {got}; expected (1, {tried.context.classes}, h, w)",
         )
 
-    with torch.inference_mode(), tried.model.core.register_forward_hook(look):
+    model = tried.model.eval()
+    with torch.inference_mode(), tried.quick(), model.core.register_forward_hook(look):
         for size in (tried.context.patch, *tried.sizes):
-            logits = tried.model(tried.images(size=size))
+            logits = model(tried.images(size=size))
             require_shape(logits, (1, tried.context.classes, *size))
 
 
@@ -109,7 +127,8 @@ def gradients(tried: TriedModel) -> None:
     """Training gives logits, or a list that begins with them, and a gradient to all weights."""
     model = tried.twin.train()
     images = tried.images(max(2, model.minimum_batch))
-    output = model(images)
+    with tried.quick():
+        output = model(images)
     outputs = output if isinstance(output, list) else [output]
     require_shape(outputs[0], (len(images), tried.context.classes, *images.shape[-2:]))
     for each in outputs[1:]:  # at a resolution of their own
@@ -119,10 +138,13 @@ def gradients(tried: TriedModel) -> None:
         weights is None or len(weights) == len(outputs),
         f"output_weights has {len(weights or ())} entries for {len(outputs)} outputs in training",
     )
-    torch.stack([each.float().square().mean() for each in outputs]).sum().backward()  # type: ignore[no-untyped-call]
+    with tried.quick():
+        torch.stack([each.float().square().mean() for each in outputs]).sum().backward()  # type: ignore[no-untyped-call]
     named = [(name, p.grad) for name, p in model.named_parameters() if p.requires_grad]
     idle = [name for name, gradient in named if gradient is None]
     require(not idle, f"no gradient reaches {', '.join(idle[:5])}{' ...' if idle[5:] else ''}")
+    if tried.without_numbers:
+        return
     wild = [name for name, gradient in named if not bool(torch.isfinite(gradient).all())]  # type: ignore[arg-type]
     require(not wild, f"a gradient is not finite: that of {', '.join(wild[:5])}")
 
@@ -195,15 +217,28 @@ def gpu(tried: TriedModel) -> None:
     require(bool(torch.isfinite(logits).all()), "on a GPU a logit is not finite")
 
 
+def numbers(tried: TriedModel) -> None:
+    """It does the rest of what a model must do."""
+    raise unittest.SkipTest(tried.unasked)
+
+
 CHECKS = (shapes, gradients, repeats, seeds, contexts, precision, weights, gpu)
+
+
+def checks_of(trial: Trial) -> tuple[Callable[[TriedModel], None], ...]:
+    """CHECKS; of one of many models without an example those that need no numbers."""
+    return (shapes, gradients, numbers) if _in_brief(trial) else CHECKS
 
 
 def prepare(trial: Trial) -> TriedModel:
     """A registered model with its example options, for three classes."""
-    if trial.brief and trial.component.example is None:
-        raise unittest.SkipTest(f"one of many; --name {trial.component.name} tries it")
     side = max(PATCH, 2 * trial.component.divisor)
-    tried = TriedModel(trial.build, ModelContext(3, 1, (side, side)), trial.component.divisor)
+    context = ModelContext(3, 1, (side, side))
+    tried = TriedModel(trial.build, context, trial.component.divisor)
+    if _in_brief(trial):
+        name = trial.component.name
+        tried.without_numbers = True
+        tried.unasked = f"one of many, tried by its shapes; --name {name} tries it in full"
     tried.model  # noqa: B018  built now, so that what cannot be built says so
     return tried
 
@@ -229,6 +264,10 @@ def check_model(
         AssertionError: what is wrong, in a sentence.
     """
     run_all(CHECKS, TriedModel(functools.partial(build, options), context, divisor, sizes))
+
+
+def _in_brief(trial: Trial) -> bool:
+    return trial.brief and trial.component.example is None
 
 
 def _require_apart(tensors: Mapping[str, torch.Tensor]) -> None:

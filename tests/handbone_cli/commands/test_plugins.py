@@ -79,4 +79,14 @@ def test_unknown_names():
 def test_a_kind_may_be_said_in_the_singular():
     assert hb("plugins", "list", "--kind", "model") == hb("plugins", "list", "--kind", "models")
     assert hb("plugins", "show", "dice", "--kind", "loss").out.startswith("losses dice: ")
-    assert hb("plugins", "show", "dice", "--kind", "tta").code == 1
+    done = hb("plugins", "show", "dice", "--kind", "tta")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("hb: no TTA transform is named 'dice'. Known: ")
+
+
+def test_a_kind_may_stand_before_the_name():
+    assert hb("plugins", "show", "tta", "hflip") == hb("plugins", "show", "hflip", "--kind", "tta")
+    assert hb("plugins", "show", "model", "fpn").out.startswith("models fpn: ")
+    assert hb("plugins", "show", "fpn", "model").err.startswith("hb: no kind of plugin is called")
+    for words in (("tta", "hflip", "--kind", "tta"), ("a", "b", "c"), ()):
+        assert hb("plugins", "show", *words).code == 2

@@ -129,6 +129,20 @@ def test_a_sound_plugin_is_told_check_by_check(plugin):
             ),
         ),
         (
+            {"restore": "__import__('os')._exit(0)"},
+            (
+                "  TTA transform 'shift', shapes, inverse, whole, inputs, batch: SystemExit: "
+                "os._exit(0) (acme_shift.py:19)"
+            ),
+        ),
+        (
+            {"imports": "import os; os._exit(0)"},
+            (
+                "  module 'acme_shift', loads: acme_shift cannot be loaded: SystemExit: "
+                "os._exit(0) (acme_shift.py:2)"
+            ),
+        ),
+        (
             {"imports": "1 / 0"},
             (
                 "  module 'acme_shift', loads: acme_shift cannot be loaded: ZeroDivisionError: "

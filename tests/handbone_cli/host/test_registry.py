@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import types
 from importlib.metadata import EntryPoint, entry_points
 
@@ -7,7 +8,7 @@ import pytest
 
 from handbone_cli import hookimpl
 from handbone_cli.errors import HandboneError
-from handbone_cli.host.hookspecs import KINDS
+from handbone_cli.host.hookspecs import KINDS, RESERVED
 from handbone_cli.host.interfaces import NoOptions, Options
 from handbone_cli.host.registry import (
     Registry,
@@ -16,6 +17,8 @@ from handbone_cli.host.registry import (
     find_entry_points,
     installed,
 )
+from handbone_cli.recipe.schema import MODEL_KEYS, Data
+from handbone_losses.options import Term
 
 
 class Point:
@@ -354,3 +357,46 @@ def test_ours_say_their_version():
     points = [p for p in find_entry_points() if p.dist.name == "handbone"]
     assert {declared_api(point, point.load()) for point in points} == {API_VERSION}
     assert len(points) >= len(KINDS)
+
+
+class WeightsOptions(Options):
+    weights: str = "equal"
+
+
+def test_an_option_that_no_recipe_could_set_is_refused_when_it_is_registered():
+    def register_all(register):
+        register("first", build_pair)
+        register("heavy", build_pair, options=WeightsOptions)
+
+    registry = collect([point(register_all), GOOD])
+    assert registry.names("models") == ["first", "good"]
+    (broken,) = registry.broken
+    assert broken.reason == (
+        "model 'heavy' of acme 1.0 has an option 'weights', a key that recipes keep for "
+        "themselves; call it otherwise"
+    )
+    elsewhere = collect([point(register_all, hook="handbone_trackers")])
+    assert (elsewhere.names("trackers"), elsewhere.broken) == (["first", "heavy"], [])
+
+
+def test_such_an_option_is_refused_by_path_when_it_is_used():
+    path = f"{__name__}:WeightsOptions"
+    sys.modules[__name__] = types.SimpleNamespace(WeightsOptions=WeightsOptions)
+    try:
+        registry = collect([point(registering("heavy", options=path))])
+        assert registry.broken == []
+        assert said(registry.get("models", "heavy").options_type).endswith("call it otherwise.")
+    finally:
+        del sys.modules[__name__]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_none_of_ours_has_such_an_option(kind):
+    for component in installed().components[kind].values():
+        component.options_type()
+
+
+def test_the_keys_of_recipes_are_those_of_the_schema():
+    assert set(RESERVED["models"]) == MODEL_KEYS
+    assert set(RESERVED["datasets"]) == set(Data.model_fields)
+    assert set(RESERVED["losses"]) == set(Term.model_fields) - {"name"}

@@ -49,6 +49,12 @@ def calls(images):
         yield operator, (images, tokens)
         yield operator, (tokens, images)
         yield operator, (images, 2)
+        yield operator, (images, torch.rand(images.shape[-2], 1))
+        yield operator, (torch.rand(images.shape[1], *[1] * (images.ndim - 2)), images)
+        yield operator, (images[:1], torch.rand(images.shape))
+        yield operator, (images, torch.rand(4, *[1] * images.ndim))
+        yield operator, (images, torch.ones(1, dtype=torch.float64))
+        yield operator, (images.long(), 0.5)
     for gradient in (torch.rand_like(images), torch.rand(images.shape)):
         batch = (gradient, images, channels, *running[2:], channels, channels, True, 1e-5)
         layer = (gradient, images, wide, mean, rstd, tokens, tokens)
@@ -59,6 +65,10 @@ def calls(images):
         yield aten.threshold_backward.default, (gradient, images, 0)
         yield aten.leaky_relu_backward.default, (gradient, images, 0.01, False)
         yield aten._softmax_backward_data.default, (gradient, images, -1, torch.float32)
+    maps = images if images.ndim == 4 else images[None]
+    for aligned in (False, True):
+        yield aten.upsample_bilinear2d.default, (maps, [9, 7], aligned, None, None)
+    yield aten._safe_softmax.default, (images, -1)
     yield aten.clamp_.default, (images, 0.1, 0.2)
     yield aten.uniform_.default, (images,)
     yield aten.normal_.default, (images,)

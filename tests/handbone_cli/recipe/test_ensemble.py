@@ -46,7 +46,7 @@ def test_all_mistakes_of_an_ensemble_at_once(write):
     assert caught.value.problems == [
         (f"{path}: members = ['../a.toml']: expected at least 2 values, not 1."),
         (
-            f"{path}: per_clas = True: there is no such key. Did you mean 'per_class'? "
+            f"{path}: per_clas = true: there is no such key. Did you mean 'per_class'? "
             "Known: members, name, per_class."
         ),
     ]

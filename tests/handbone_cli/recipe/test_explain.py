@@ -156,7 +156,7 @@ def test_keys_beside_data_belong_to_the_dataset(problems, tmp_path):
         ),
         (
             "data.clahe=true",
-            "data.clahe = True: expected a table or false.",
+            "data.clahe = true: expected a table or false.",
         ),
         ("data.fold=7", "data.fold = 7: expected 0 to 4."),
         ("train=5", "train = 5: expected a table."),
@@ -188,6 +188,16 @@ def test_one_mistake_is_one_line_whatever_its_type(problems, override, line):
 def test_a_key_of_another_section_is_offered_by_its_whole_name(problems, override, meant):
     (line,) = problems("", override)
     assert f": there is no such key. Did you mean {meant}? Known: " in line
+
+
+def test_every_option_of_a_loss_can_be_set_in_a_combination(problems):
+    for loss in installed().names("losses"):
+        options = set(installed().get("losses", loss).options_type().model_fields)
+        assert not options & {"name", "weight"}
+    term = "{name='generalized_dice', weight=2.0, class_weight='cube'}"
+    assert problems("", "loss.name=combined", f"loss.terms=[{term}]") == [
+        "--set: loss.terms.0.class_weight = 'cube': expected 'square', 'simple' or 'uniform'."
+    ]
 
 
 def test_losses_that_a_combination_names_are_checked_too(problems):
@@ -228,7 +238,7 @@ def test_losses_that_a_combination_names_are_checked_too(problems):
             "tracking.trackers.1.mode = 'of': expected 'online', 'offline' or 'disabled'.",
         ),
         ("tracking.pictures=-1", "tracking.pictures = -1: expected 0 or more."),
-        ("data.clahe=true", "data.clahe = True: expected a table or false."),
+        ("data.clahe=true", "data.clahe = true: expected a table or false."),
     ],
 )
 def test_an_entry_of_trackers_is_a_name_or_a_table(problems, override, line):

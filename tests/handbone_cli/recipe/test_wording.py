@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
 import pytest
+import tomli
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
 from handbone_cli.recipe.wording import expected, type_name, value_name
@@ -110,3 +111,18 @@ def test_a_complaint_nobody_thought_of_keeps_its_own_words():
 )
 def test_values_as_a_recipe_has_them(value, said):
     assert value_name(value) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("a", "'a'"),
+        (False, "false"),
+        ([True, "b", 0.5], "[true, 'b', 0.5]"),
+        ([{"name": "hflip", "exact": True}], "[{ name = 'hflip', exact = true }]"),
+        ({}, "{}"),
+    ],
+)
+def test_values_with_quotes_can_be_copied_into_a_recipe(value, said):
+    assert value_name(value, quoted=True) == said
+    assert tomli.loads(f"key = {said}") == {"key": value}

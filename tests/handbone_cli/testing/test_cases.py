@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import types
 import unittest
 import weakref
@@ -145,13 +146,51 @@ def test_with_an_example_it_is_tried_with_that():
     assert wrong.reason.startswith("TTA transform 'plain', option 'factr': Extra inputs")
 
 
-def test_models_among_many_wait_to_be_named():
+class Net(torch.nn.Conv2d):
+    """A sound model whose weights can be told from one seed to the next."""
+
+    def __init__(self, context, wrong=0):
+        super().__init__(context.in_channels, context.classes + wrong, 1)
+
+
+def test_models_among_many_are_tried_by_their_shapes():
+    def build(options, context):
+        nets.append(Net(context))
+        return nets[-1]
+
+    nets = []
     many = [view(name=f"v{index}") for index in range(cases.MANY)]
-    model = view(fail, "net", "models")
-    found = {(c.name, c.check.__name__): r for c, r in run(cases_of(plugin(model, *many)))}
-    assert found["net", "builds"] == Result("skipped", "one of many; --name net tries it")
-    (named,) = [r for c, r in run(cases_of(plugin(model, *many), None, "net")) if r.reason]
-    assert named == Result("failed", "ValueError: the end")
+    among = plugin(view(build, "net", "models"), *many)
+    found = {c.check.__name__: r for c, r in run(cases_of(among)) if c.name == "net"}
+    assert list(found) == ["summary", "options", "builds", "shapes", "gradients", "numbers"]
+    assert found["gradients"].outcome == found["shapes"].outcome == "passed"
+    assert found["numbers"] == Result(
+        "skipped", "one of many, tried by its shapes; --name net tries it in full"
+    )
+    assert [each.weight.is_meta for each in nets] == [True]
+    full = {c.check.__name__: r.outcome for c, r in run(cases_of(among, None, "net"))}
+    assert full["weights"] == full["seeds"] == "passed"
+    with_example = plugin(view(build, "net", "models", example={}), *many)
+    full = {c.check.__name__ for c in cases_of(with_example) if c.name == "net"}
+    assert {"weights", "seeds"} <= full
+
+
+def test_what_is_wrong_with_a_model_among_many_is_seen_without_numbers():
+    def idle(options, context):
+        net = Net(context)
+        net.unused = torch.nn.Linear(2, 2)
+        return net
+
+    many = [view(name=f"v{index}") for index in range(cases.MANY)]
+    for build, check, reason in (
+        (fail, "builds", "ValueError: the end"),
+        (lambda options, context: Net(context, 1), "shapes", "an image gave logits of (1, 4, 64"),
+        (idle, "gradients", "no gradient reaches core.unused.weight, core.unused.bias"),
+    ):
+        results = run(cases_of(plugin(view(build, "net", "models"), *many)))
+        failed = {c.check.__name__: r.reason for c, r in results if r.outcome == "failed"}
+        assert failed[check].startswith(reason)
+        assert next(iter(failed)) == check
 
 
 def test_only_the_last_component_is_kept():
@@ -197,7 +236,11 @@ def test_a_plugin_that_wants_to_leave_is_a_failure():
     def stops(tried):
         raise KeyboardInterrupt
 
+    def leaves_at_once(tried):
+        os._exit(0)
+
     assert case(leaves).result() == Result("failed", "SystemExit: 3")
+    assert case(leaves_at_once).result() == Result("failed", "SystemExit: os._exit(0)")
     with pytest.raises(KeyboardInterrupt):
         case(stops).result()
 

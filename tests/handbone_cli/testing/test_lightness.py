@@ -55,9 +55,11 @@ def test_the_plugins_line_counts_though_another_library_asks(plugin, tmp_path):
     assert found.modules["heavy_plugin"] == {"torch": "heavy_plugin.py:1"}
 
 
-def test_what_kills_python_is_told(plugin):
-    name = plugin(imports="import os\nos._exit(7)")
-    with pytest.raises(AssertionError, match="a new Python that imports it ends with: exit code 7"):
+@pytest.mark.parametrize("status", [0, 7])
+def test_what_kills_python_is_told(plugin, status):
+    name = plugin(imports=f"import os\nos._exit({status})")
+    said = f"a new Python that imports it ends with: exit code {status}$"
+    with pytest.raises(AssertionError, match=said):
         lightness.measure([name])
 
 

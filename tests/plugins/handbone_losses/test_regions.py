@@ -43,7 +43,7 @@ def test_generalized_dice_weighs_classes_by_their_area(build, pack, weight, of_l
     both = of_large * 1 + 1 * 0.5  # the absent class weighs as the smallest
     total = of_large * (2 + 2) + 1 * (2 + 1) + 1 * 2
     expected = 1 - (2 * both + 1) / (total + 1)
-    loss = build("generalized_dice", weight=weight)
+    loss = build("generalized_dice", class_weight=weight)
     assert loss(logits, pack(targets)).item() == pytest.approx(expected)
 
 
@@ -83,7 +83,7 @@ def test_equal_to_monai(build, batch, pack, whole):
     tiny = {"smooth_nr": 1e-12, "smooth_dr": 1e-12}  # theirs is in weights, ours in pixels
     for weight in ("square", "simple", "uniform"):
         theirs = monai.GeneralizedDiceLoss(sigmoid=True, batch=whole, w_type=weight, **tiny)
-        ours = build("generalized_dice", weight=weight, smooth=1e-12, batch=whole)
+        ours = build("generalized_dice", class_weight=weight, smooth=1e-12, batch=whole)
         expected = theirs(logits, given).item()
         assert ours(logits, labels).item() == pytest.approx(expected, rel=1e-5), weight
 
@@ -122,4 +122,4 @@ def test_options_out_of_range_are_refused():
     with pytest.raises(ValidationError):
         FocalTverskyOptions(gamma=0)
     with pytest.raises(ValidationError):
-        GeneralizedDiceOptions(weight="cube")
+        GeneralizedDiceOptions(class_weight="cube")

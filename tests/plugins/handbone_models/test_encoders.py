@@ -11,6 +11,9 @@ from handbone_models.encoders import facts_of, feature_strides, weights_of
 from handbone_models.smp_decoders import build_dpt, build_unet
 from handbone_models.smp_options import DptOptions, UnetOptions
 
+NARROW = {"intermediate_channels": (8,) * 4, "fusion_channels": 8}
+"""A decoder of DPT that is built at once."""
+
 
 def test_timm_is_told_what_lets_an_encoder_take_any_size():
     assert facts_of("resnet34").keywords == {}
@@ -81,11 +84,13 @@ def published(encoder, monkeypatch):
 def test_one_channel_sees_what_three_equal_channels_saw(encoder, monkeypatch):
     published(encoder, monkeypatch)
     transformer = "vit" in encoder.partition("_")[2] or "eva" in encoder
-    build, options = (build_dpt, DptOptions) if transformer else (build_unet, UnetOptions)
-    one, three = (
-        build(options(encoder=encoder, pretrained=True), ModelContext(2, channels)).eval().encoder
-        for channels in (1, 3)
-    )
+    if transformer:
+        build, narrow = build_dpt, DptOptions(**NARROW, encoder=encoder, pretrained=True)
+    else:
+        channels = (8,) * 5
+        build = build_unet
+        narrow = UnetOptions(decoder_channels=channels, encoder=encoder, pretrained=True)
+    one, three = (build(narrow, ModelContext(2, count)).eval().encoder for count in (1, 3))
     image = torch.randn(1, 1, 64, 64)
     with torch.no_grad():
         grey, colour = one(image), three(image.expand(1, 3, 64, 64))

@@ -10,7 +10,6 @@ from torch import nn
 from handbone_cli import HandboneError, ModelContext
 from handbone_cli.host.registry import installed
 from handbone_cli.testing import check_model
-from handbone_models import smp_options
 from handbone_models.fit import examine
 from handbone_models.smp_decoders import build_unet
 from handbone_models.smp_options import UnetOptions
@@ -209,14 +208,3 @@ def test_an_encoder_without_imagenet_weights_says_so():
         HandboneError, match="'tu-lcnet_035' with pretrained weights: No pretrained"
     ):
         small("unet", encoder="tu-lcnet_035", pretrained=True)
-
-
-@pytest.mark.slow  # 5 s: twelve networks of full size without storage
-def test_the_registered_divisors_are_those_of_the_default_encoders():
-    for name in SMALL:
-        component = installed().get("models", name)
-        with torch.device("meta"):
-            model = component.builder()(component.options_type()(), CONTEXT)
-        assert model.divisor == component.divisor, name
-        assert component.options_type().__module__ == smp_options.__name__
-        assert component.paper.startswith(("arXiv:", "doi:"))
