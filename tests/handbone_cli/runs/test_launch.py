@@ -107,14 +107,14 @@ def test_killed_by_ctrl_c_is_interrupted():
 
 def test_asked_to_stop_is_told_even_where_all_had_come_to_their_end(monkeypatch):
     class Asked(Fake):
-        def __init__(self, number, _words, _environment):
+        def __init__(self, number, *_):
             super().__init__(number, None, 0)
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(launch, "Companion", Asked)
-    assert launch.launch(2, [], Path("run/last")) == INTERRUPTED
+    assert launch.launch_training(2, [], Path("run/last")) == INTERRUPTED
     monkeypatch.setattr(launch, "Companion", lambda number, *_: Fake(number, None, 0))
-    assert launch.launch(2, [], Path("run/last")) == 0
+    assert launch.launch_training(2, [], Path("run/last")) == 0
 
 
 def test_a_port_is_free():

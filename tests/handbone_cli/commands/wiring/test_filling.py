@@ -15,7 +15,7 @@ from handbone_cli.commands.wiring.filling import predict_all, write_all
 from handbone_cli.data.sources import from_files
 from handbone_cli.errors import HandboneError, InterruptedRunError
 from handbone_cli.host.interfaces import Sample
-from handbone_cli.store.boxes import BoxedProbabilities
+from handbone_cli.prediction.predictor import Prepared
 from handbone_cli.store.store import Store, StoreWriter
 from handbone_cli.testing.tiny import draw_tiny_hand, write_png
 
@@ -31,17 +31,15 @@ class Threshold:
     before: object = None
 
     def prepare(self, grey):
-        return grey.copy()
+        height, width = grey.shape
+        return Prepared(grey[None].copy(), (height, width), (0, height, 0, width))
 
-    def predict_prepared(self, image):
+    def maps(self, prepared):
         self.device.append(threading.get_ident())
-        self.predicted.append(image)
+        self.predicted.append(prepared)
         if self.before:
             self.before(len(self.predicted))
-        planes = [image, 255 - image]
-        return BoxedProbabilities.from_planes(
-            2, image.shape, lambda c: (planes[c], (0, image.shape[0], 0, image.shape[1]))
-        )
+        return np.concatenate([prepared.image, 255 - prepared.image])
 
 
 @pytest.fixture
@@ -165,8 +163,8 @@ def test_shares_of_the_jobs_are_the_whole(films):
     shares = [list(predict_all(jobs[rank::2], lambda *_: False, 1)) for rank in range(2)]
     for number, one in enumerate(alone):
         other = shares[number % 2][number // 2]
-        assert other.entry == one.entry
-        assert np.array_equal(other.probabilities.boxes, one.probabilities.boxes)
+        assert other.entry((64, 64)) == one.entry((64, 64))
+        assert np.array_equal(other.boxes().boxes, one.boxes().boxes)
 
 
 def test_what_stops_a_reader_stops_the_whole(films, tmp_path):
