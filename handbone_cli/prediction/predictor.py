@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -80,11 +81,16 @@ class Predictor:
 
     def predict_prepared(self, prepared: Prepared) -> BoxedProbabilities:
         """The same of an image that is prepared already."""
-        return boxed(self.maps(prepared), prepared)
+        return self.begin(prepared)()
 
-    def maps(self, prepared: Prepared) -> NDArray[Any]:
-        """The device's part: (C, h, w) in the CPU's memory, q as uint8, or float32 p to enlarge."""
-        return self._maps(prepared.image, torch.uint8 if prepared.is_whole else torch.float32)
+    def begin(self, prepared: Prepared) -> Callable[[], BoxedProbabilities]:
+        """Do the device's part; gives what is left for the CPU, in whatever thread.
+
+        Meanwhile it holds q of all classes in the pixels that the network sees, or p in float32
+        where these are to be enlarged.
+        """
+        maps = self._maps(prepared.image, torch.uint8 if prepared.is_whole else torch.float32)
+        return functools.partial(boxed, maps, prepared)
 
     @torch.inference_mode()
     def _maps(self, image: NDArray[np.float32], dtype: torch.dtype) -> NDArray[Any]:
@@ -132,7 +138,7 @@ class Predictor:
 
 
 def boxed(maps: NDArray[Any], prepared: Prepared) -> BoxedProbabilities:
-    """The CPU's part: what `Predictor.maps` gave, in boxes in the image's own pixels."""
+    """Maps (C, h, w), q as uint8 or p as float32, in boxes in the image's own pixels."""
     y0, y1, x0, x1 = prepared.crop
 
     def plane(index: int) -> tuple[NDArray[np.uint8], Box]:

@@ -183,7 +183,9 @@ def environment_of(number: int, devices: int, port: int) -> dict[str, str]:
         "WORLD_SIZE": str(devices), "LOCAL_WORLD_SIZE": str(devices),
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), LAUNCHED: "1",
     }  # fmt: skip
-    return {"OMP_NUM_THREADS": cores, **os.environ, **ours}
+    # Of a process that is gone torch's own warnings are a page; ours is a sentence.
+    usual = {"OMP_NUM_THREADS": cores, "TORCH_CPP_LOG_LEVEL": "ERROR"}
+    return {**usual, **os.environ, **ours}
 
 
 def free_port() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -216,7 +215,6 @@ def predict_all(
         workers: threads that decode and preprocess images ahead of the device.
     """
     from handbone_cli.commands.wiring.threads import ahead
-    from handbone_cli.prediction.predictor import boxed
 
     for (sample, predictor, seen), future in ahead(
         jobs, lambda job: prepare_one(job, has), workers
@@ -229,9 +227,7 @@ def predict_all(
         if prepared is None:
             yield Predicted(sample, content, seen)
             continue
-        maps = predictor.maps(prepared)
-        yield Predicted(sample, content, seen, functools.partial(boxed, maps, prepared))
-        del maps  # a large image's would stay beside the next one's
+        yield Predicted(sample, content, seen, predictor.begin(prepared))
 
 
 def prepare_one(job: Job, has: Callable[[str, str], bool]) -> tuple[str, Prepared | None]:

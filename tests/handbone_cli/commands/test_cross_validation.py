@@ -150,7 +150,7 @@ def test_ctrl_c_in_a_fold_and_resume_give_the_same(trained, tmp_path, monkeypatc
 
 def test_ctrl_c_while_predicting_keeps_what_is_there(trained, copied, monkeypatch):
     shutil.rmtree(copied.store)
-    predict, calls = Predictor.maps, []
+    predict, calls = Predictor.begin, []
 
     def sixth_is_stopped(self, prepared):
         calls.append(prepared)
@@ -158,7 +158,7 @@ def test_ctrl_c_while_predicting_keeps_what_is_there(trained, copied, monkeypatc
             raise KeyboardInterrupt
         return predict(self, prepared)
 
-    monkeypatch.setattr(Predictor, "maps", sixth_is_stopped)
+    monkeypatch.setattr(Predictor, "begin", sixth_is_stopped)
     stopped = hb("train", "--resume", copied.path)
     assert (stopped.code, copied.facts()["status"]) == (130, "stopped")
     assert len(images(copied.store)) == 5
