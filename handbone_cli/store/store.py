@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from handbone_cli.store.journal import Journal
-
     from typing_extensions import Self
+
+    from handbone_cli.store.journal import Journal
 
 MANIFEST = "manifest.json"
 IMAGES = "images"

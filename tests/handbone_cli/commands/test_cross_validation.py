@@ -197,6 +197,18 @@ def test_other_views_go_into_a_store_of_their_own(trained, tmp_path):
     assert images(flipped.path) != images(trained.folds.store)
 
 
+@pytest.mark.slow  # 30 s: three processes that import torch
+def test_two_processes_predict_whom_the_folds_left_out_as_one_does(trained, tmp_path):
+    store = tmp_path / "out_of_fold"
+    words = ("predict", trained.path, "-i", "val", "--devices", 2, "-o", store)
+    done = hb(*words, process=True)
+    assert (done.code, done.out) == (0, f"{store}: 12 images\n"), done.err
+    assert images(store) == images(trained.folds.store)
+    assert (store / "manifest.json").read_bytes() == (
+        trained.folds.store / "manifest.json"
+    ).read_bytes()
+
+
 def test_weights_chosen_out_of_fold_are_not_for_the_model_of_one_fold(trained, tmp_path):
     other, decision, test = tmp_path / "flipped", tmp_path / "d.toml", tmp_path / "test"
     hb("predict", trained.path, "-i", "val", "--tta", "hflip", "-o", other)

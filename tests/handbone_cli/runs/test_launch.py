@@ -74,7 +74,7 @@ def test_a_list_is_given_and_stdin_stays_open_until_we_are_gone(monkeypatch, tmp
         "import os, sys\n"
         "from handbone_cli.runs.launch import given_input\n"
         "os.set_blocking(0, True)\n"
-        "print(f\"hb: {len(given_input())}\", file=sys.stderr, flush=True)\n"
+        'print(f"hb: {len(given_input())}", file=sys.stderr, flush=True)\n'
         "os.set_blocking(0, False)\n"
         "try:\n"
         "    os.read(0, 1)\n"
