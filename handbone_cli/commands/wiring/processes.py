@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from typing import Any
 
     from handbone_cli.store.part import StorePart
     from handbone_cli.store.store import StoreWriter
@@ -90,23 +89,28 @@ def open_output(
         HandboneError: also where the processes have found other images or other weights.
         LostRankError: the first process could not open it, and says why.
     """
-    from handbone_cli.errors import HandboneError
-    from handbone_cli.files import digest_json
-    from handbone_cli.networks.collectives import collect
     from handbone_cli.ranks import is_main, rank
     from handbone_cli.store.part import StorePart
     from handbone_cli.store.store import StoreWriter
 
     store = StoreWriter(output, class_names, settings, order, labels) if is_main() else None
     try:
-        common = [list(class_names), dict(settings), list(order), dict(labels) if labels else None]
-        if len(set(collect([digest_json(common)]))) > 1:
-            raise HandboneError(
-                f"{output}: the processes of this prediction have found other images, or another "
-                "run; all need the same files, and none may change meanwhile."
-            )
+        refuse_unlike(output, [class_names, settings, order, labels])
     except BaseException:
         if store is not None:
             store.close()
         raise
     return store or StorePart(output, rank())
+
+
+def refuse_unlike(output: Path, found: Any) -> None:
+    """One sentence unless all processes have found the same, which is JSON-able; they meet here."""
+    from handbone_cli.errors import HandboneError
+    from handbone_cli.files import digest_json
+    from handbone_cli.networks.collectives import collect
+
+    if len(set(collect([digest_json(found)]))) > 1:
+        raise HandboneError(
+            f"{output}: the processes of this prediction have found other images, or another run; "
+            "all need the same files, and none may change meanwhile."
+        )
