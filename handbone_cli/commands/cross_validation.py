@@ -217,9 +217,9 @@ def train_by_several(run: RunDirectory, words: list[str], devices: int) -> None:
     """
     from handbone_cli.errors import HandboneError, InterruptedRunError
     from handbone_cli.ranks import INTERRUPTED
-    from handbone_cli.runs.launch import launch
+    from handbone_cli.runs.launch import launch_training
 
-    code = launch(devices, words, run.last)
+    code = launch_training(devices, words, run.last)
     if code == INTERRUPTED:
         raise InterruptedRunError(f"{run.path}: stopped.")
     if code:

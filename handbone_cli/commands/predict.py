@@ -65,32 +65,38 @@ if TYPE_CHECKING:
     type=click.IntRange(min=0),
     help="Threads that read images ahead; 0: none.  [default: 2 with a GPU, 0 without]",
 )
+@click.option("--devices", type=click.IntRange(1), default=1, help="GPUs, or processes on a CPU.")
 def predict(
     context: click.Context, run: Path, source: str, output: Path, sliding: bool | None,
     gaussian: bool | None, tta: tuple[str, ...], window: int | None, stride: int | None,
     batch_size: int | None, average: str | None, window_weight: str | None, masks: Path | None,
-    masks_as: tuple[str, ...], workers: int | None,
+    masks_as: tuple[str, ...], workers: int | None, devices: int,
 ) -> None:  # fmt: skip
     """Predict with RUN (a run directory) into a store; what is not said is as in its recipe.
 
     The folder of `hb train --fold all` is a RUN for -i val: each fold's model predicts whom it
-    left out. Ctrl-C finishes the image under way; the same command goes on after it.
+    left out. Ctrl-C finishes the image under way; the same command goes on after it. --devices
+    shares the images out; on more machines: docs/devices.md
 
     \b
     hb predict runs/first -i val -o stores/first_val --sliding --gaussian --tta hflip
     hb predict runs/first -i films/ -o stores/films
-    hb predict runs/first -i 'films/*_left.png' -o stores/left
+    hb predict runs/first -i 'films/*_left.png' -o stores/left --devices 2
     find films -name '*.png' -newer last | hb predict runs/first -i - -o stores/new --masks masks
     """
     from handbone_cli.commands.wiring.filling import Filling
     from handbone_cli.commands.wiring.out_of_fold import fill_out_of_fold
     from handbone_cli.commands.wiring.prediction import open_run
+    from handbone_cli.commands.wiring.processes import leave_others, predict_by_several
     from handbone_cli.host.registry import installed
+    from handbone_cli.ranks import is_main
     from handbone_cli.runs.cross_validation import CrossValidation
 
     refuse_more_words(context.args)
     if masks_as and masks is None:
         raise click.UsageError("--masks-as goes with --masks DIR.")
+    if devices > 1:
+        context.exit(predict_by_several(context, devices, source, output))
     registry = installed()
     folds = CrossValidation(run) if source == "val" else None
     directory = folds if folds and folds.facts_file.exists() else open_run(run)
@@ -105,7 +111,9 @@ def predict(
         total, unreadable = fill_store(directory, recipe, source, filling, registry)
     for line in filling.write_masks(registry) if len(unreadable) < total else ():
         click.echo(line)
-    tell_end(output, total, unreadable)
+    leave_others()
+    if is_main():
+        tell_end(output, total, unreadable)
 
 
 OPTIONS = {"weight": "--window-weight"}
@@ -179,6 +187,7 @@ def fill_store(
         mirror_pairs_of_run,
         weights_file,
     )
+    from handbone_cli.commands.wiring.processes import join_others
     from handbone_cli.data.sources import SPLITS
     from handbone_cli.files import digest_json, file_digest
 
@@ -190,6 +199,7 @@ def fill_store(
         "recipe": digest_json(directory.facts()["recipe"]),
     }
     filling.refuse_masks(names, settings)
+    join_others()
     model = load_model(directory, recipe, registry, names)
     pairs = mirror_pairs_of_run(directory, recipe, registry)
     predictor = build_predictor(model, recipe, registry, names, tta=recipe.tta, mirror_pairs=pairs)

@@ -101,6 +101,21 @@ def tell_out_of_memory() -> None:
         agree(well=False)
 
 
+def add_to_shared(name: str, number: int) -> int | None:
+    """Add to a count that all processes have in common and ask nobody to wait; gives the sum.
+
+    None where there is one process.
+
+    Raises:
+        LostRankError: the first process is gone.
+    """
+    if not _control:
+        return None
+    with _companions():
+        shared = distributed.distributed_c10d._get_default_store()  # noqa: SLF001  it has no public name
+        return int(shared.add(name, number))
+
+
 def any_rank(*flags: bool) -> list[bool]:
     """Whether each flag is up in any process."""
     return [count > 0 for count in agree([float(flag) for flag in flags])]
@@ -240,5 +255,5 @@ def _companions() -> Iterator[None]:
     except RuntimeError as error:
         raise LostRankError(
             f"another of the {rank_count()} processes of the run is gone, or cannot be reached; "
-            "what was computed is kept: go on with --resume."
+            "what was computed is kept: run the same command again, a training with --resume."
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -41,6 +42,12 @@ class Prepared:
     size: tuple[int, int]
     crop: Box
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether a pixel that the network sees is one of the image's own."""
+        y0, y1, x0, x1 = self.crop
+        return self.image.shape[1:] == (y1 - y0, x1 - x0)
+
 
 @dataclass(frozen=True)
 class Predictor:
@@ -76,20 +83,16 @@ class Predictor:
 
     def predict_prepared(self, prepared: Prepared) -> BoxedProbabilities:
         """The same of an image that is prepared already."""
-        y0, y1, x0, x1 = prepared.crop
-        shown = (y1 - y0, x1 - x0)
-        if prepared.image.shape[1:] == shown:
-            whole = self._maps(prepared.image, torch.uint8)
-            return BoxedProbabilities.from_planes(
-                self.classes, prepared.size, lambda index: (whole[index], prepared.crop)
-            )
-        maps = self._maps(prepared.image, torch.float32)
+        return self.begin(prepared)()
 
-        def plane(index: int) -> tuple[NDArray[np.uint8], Box]:
-            crop, box = enlarge(maps[index], shown)
-            return crop, (box[0] + y0, box[1] + y0, box[2] + x0, box[3] + x0)
+    def begin(self, prepared: Prepared) -> Callable[[], BoxedProbabilities]:
+        """Do the device's part; gives what is left for the CPU, in whatever thread.
 
-        return BoxedProbabilities.from_planes(self.classes, prepared.size, plane)
+        Meanwhile it holds q of all classes in the pixels that the network sees, or p in float32
+        where these are to be enlarged.
+        """
+        maps = self._maps(prepared.image, torch.uint8 if prepared.is_whole else torch.float32)
+        return functools.partial(boxed, maps, prepared)
 
     @torch.inference_mode()
     def _maps(self, image: NDArray[np.float32], dtype: torch.dtype) -> NDArray[Any]:
@@ -137,6 +140,19 @@ class Predictor:
             f"window of {self.windows.window} px at a time; take a smaller one (--window, "
             "predict.window)."
         )
+
+
+def boxed(maps: NDArray[Any], prepared: Prepared) -> BoxedProbabilities:
+    """Maps (C, h, w), q as uint8 or p as float32, in boxes in the image's own pixels."""
+    y0, y1, x0, x1 = prepared.crop
+
+    def plane(index: int) -> tuple[NDArray[np.uint8], Box]:
+        if prepared.is_whole:
+            return maps[index], prepared.crop
+        crop, box = enlarge(maps[index], (y1 - y0, x1 - x0))
+        return crop, (box[0] + y0, box[1] + y0, box[2] + x0, box[3] + x0)
+
+    return BoxedProbabilities.from_planes(len(maps), prepared.size, plane)
 
 
 def on_host(maps: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""One run in several processes of this machine: started, watched, ended together, explained."""
+"""One command in several processes of this machine: started, watched, ended together, explained."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from handbone_cli.errors import HandboneError
-from handbone_cli.ranks import INTERRUPTED, LAUNCHED, LOST, is_launched
+from handbone_cli.ranks import INTERRUPTED, LAUNCHED, LOST, is_launched, rank_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+    from typing import TextIO
 
 POLL = 0.1
 GRACE = 30.0
 """Seconds for the others to notice that one is gone and to save the run; then they are ended."""
+PATIENCE = 3600.0
+"""The same for those who were asked to end what they are at, which may be a large image."""
+END = b"\0"
+"""After what a process is given to read: its stdin stays open, and no path has this."""
 SENTENCE = "hb: "
 """How a line begins that explains why a process ends."""
 
@@ -29,8 +34,17 @@ SENTENCE = "hb: "
 class Companion:
     """One process of a run: what it says goes on, the sentence it ends with is kept."""
 
-    def __init__(self, number: int, words: Sequence[str], environment: dict[str, str]) -> None:
-        """Start `hb WORDS` as process `number`; the first one speaks for itself."""
+    def __init__(
+        self,
+        number: int,
+        words: Sequence[str],
+        environment: dict[str, str],
+        given: bytes | None = None,
+    ) -> None:
+        """Start `hb WORDS` as process `number`; the first one speaks for itself.
+
+        `given` is for `given_input`.
+        """
         self.number = number
         self.sentence = ""
         self._process = subprocess.Popen(  # noqa: S603  our own argv
@@ -44,6 +58,8 @@ class Companion:
         )
         self._ear = threading.Thread(target=self._listen, daemon=True)
         self._ear.start()
+        if given is not None:
+            threading.Thread(target=self._give, args=(given,), daemon=True).start()
 
     @property
     def code(self) -> int | None:
@@ -71,6 +87,12 @@ class Companion:
             return f"{who} ended: {self.sentence.rstrip('.')}"
         return f"{who} ended with exit code {code}"
 
+    def _give(self, given: bytes) -> None:
+        with contextlib.suppress(OSError):  # it has ended before it read all
+            stdin = cast("TextIO", self._process.stdin).buffer
+            stdin.write(given + END)
+            stdin.flush()
+
     def _listen(self) -> None:
         for line in self._process.stderr or ():
             if line.startswith(SENTENCE):
@@ -79,15 +101,36 @@ class Companion:
                 sys.stderr.write(f"device {self.number}: {line}")
 
 
-def launch(devices: int, words: Sequence[str], last: Path) -> int:
-    """Run `hb WORDS` as so many processes of one run and wait for all; gives their exit code.
+def launch_training(devices: int, words: Sequence[str], last: Path) -> int:
+    """Train by `hb WORDS` as `launch` does; `last` is where the run's resumable state is."""
+
+    def lost(why: str) -> str:
+        way = f"hb train --resume {last.parent} --devices {devices}"
+        rest = f"go on with `{way}`" if last.exists() else "nothing was saved yet, start again"
+        return f"{last.parent}: {why}; {rest}."
+
+    return launch(devices, words, lost)
+
+
+def launch(
+    devices: int,
+    words: Sequence[str],
+    lost: Callable[[str], str],
+    *,
+    apart: bool = False,
+    given: bytes | None = None,
+) -> int:
+    """Run `hb WORDS` in so many processes and wait for all; gives their exit code.
 
     It is that of an interruption wherever they were asked to stop, however far they had come.
 
     Args:
         devices: processes; each takes a GPU where there are any.
         words: the command line after `hb`, the same for all.
-        last: where the run's resumable state is.
+        lost: why a process ended -> the sentence on that.
+        apart: each works by itself, so that they are asked to stop when one of them is gone; else
+            they notice at their next step.
+        given: what stands on their stdin, if they read it.
 
     Raises:
         HandboneError: another than the first, which speaks for itself, ended before its time; all
@@ -98,19 +141,19 @@ def launch(devices: int, words: Sequence[str], last: Path) -> int:
     with _signals_to(companions) as asked:
         for number in range(devices):
             environment = environment_of(number, devices, port)
-            companions.append(Companion(number, words, environment))
-        culprit = wait_for(companions)
+            companions.append(Companion(number, words, environment, given))
+        culprit = wait_for(companions, PATIENCE if apart else GRACE, apart=apart)
     first = companions[0].code or 0
     if first > 0 and first not in {INTERRUPTED, LOST}:  # it has said why
         return first
     if culprit is not None:
-        way = f"hb train --resume {last.parent} --devices {devices}"
-        rest = f"go on with `{way}`" if last.exists() else "nothing was saved yet, start again"
-        raise HandboneError(f"{last.parent}: {culprit.why()}; {rest}.")
+        raise HandboneError(lost(culprit.why()))
     return INTERRUPTED if asked or any(each.code == INTERRUPTED for each in companions) else 0
 
 
-def wait_for(companions: Sequence[Companion], grace: float = GRACE) -> Companion | None:
+def wait_for(
+    companions: Sequence[Companion], grace: float = GRACE, *, apart: bool = False
+) -> Companion | None:
     """Wait until all have ended; gives the one whose end was the cause of the others', if any."""
     culprit: Companion | None = None
     patience = 0.0
@@ -118,6 +161,8 @@ def wait_for(companions: Sequence[Companion], grace: float = GRACE) -> Companion
         ended = [each for each in companions if each.code not in {None, 0, INTERRUPTED, LOST}]
         if culprit is None and ended:
             culprit = ended[0]
+            for each in companions if apart else ():
+                each.send(signal.SIGINT)
         if culprit is not None or any(each.code == LOST for each in companions):
             patience += POLL
             if patience > grace:
@@ -138,7 +183,9 @@ def environment_of(number: int, devices: int, port: int) -> dict[str, str]:
         "WORLD_SIZE": str(devices), "LOCAL_WORLD_SIZE": str(devices),
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), LAUNCHED: "1",
     }  # fmt: skip
-    return {"OMP_NUM_THREADS": cores, **os.environ, **ours}
+    # Of a process that is gone torch's own warnings are a page; ours is a sentence.
+    usual = {"OMP_NUM_THREADS": cores, "TORCH_CPP_LOG_LEVEL": "ERROR"}
+    return {**usual, **os.environ, **ours}
 
 
 def free_port() -> int:
@@ -146,6 +193,24 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def given_input() -> bytes:
+    """What stands on stdin, whether or not this process was launched.
+
+    Raises:
+        HandboneError: under torchrun, whose processes would each get a part of it.
+    """
+    if rank_count() == 1:
+        return sys.stdin.buffer.read()
+    if not is_launched():
+        raise HandboneError(
+            "a list on stdin goes to one process; use --devices in place of torchrun."
+        )
+    given = b""
+    while not given.endswith(END) and (more := os.read(0, 2**16)):
+        given += more
+    return given.removesuffix(END)
 
 
 def follow_parent() -> None:

@@ -1,4 +1,4 @@
-"""The lock of a store: one writer at a time, on whatever host; readers never ask."""
+"""The locks of a store: one writer at a time, on whatever host; readers never ask."""
 
 from __future__ import annotations
 
@@ -41,6 +41,20 @@ class WriterLock:
             self._path.unlink(missing_ok=True)
             os.close(self._handle)
             self._handle = None
+
+
+def lock_of(store: Path, part: int = 0) -> Path:
+    """The lock of a store's writer, or of one of the processes that write beside it."""
+    return store / (f"writer.{part}.lock" if part else LOCK)
+
+
+def has_ended(store: Path, part: int) -> bool:
+    """Whether a process that wrote beside the writer is over; the lock that it left goes away."""
+    try:
+        WriterLock(lock_of(store, part)).release()
+    except HandboneError:
+        return False
+    return True
 
 
 def writer_of(store: Path) -> str | None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from handbone_cli.errors import HandboneError, closest, differences
 from handbone_cli.files import digest_json, make_folder, read_json, require, write_json
 from handbone_cli.store.boxes import CORE, FLOOR, MARGIN, BoxedProbabilities
-from handbone_cli.store.journal import Journal, apply
-from handbone_cli.store.lock import LOCK, WriterLock
+from handbone_cli.store.journal import apply, changes_of, journal_of, parts_of
+from handbone_cli.store.lock import LOCK, WriterLock, has_ended, lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from handbone_cli.store.journal import Journal
+
 MANIFEST = "manifest.json"
-JOURNAL = "images.jsonl"
 IMAGES = "images"
 FORMAT = 1
 RUN_FACTS = "run.json"
@@ -73,8 +74,8 @@ class Store:
         require(path, "a store (a folder that `hb predict -o` writes)")
         if not (path / MANIFEST).exists():
             raise HandboneError(f"{path}: not a store, {_what_it_is(path)}.")
-        # The journal first: what the manifest takes in between is then read twice, not never.
-        changes = Journal(path / JOURNAL).changes()
+        # The journals first: what the manifest takes in between is then read twice, not never.
+        changes = changes_of(path, [0, *parts_of(path)])
         manifest = read_json(path / MANIFEST)
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             raise HandboneError(f"{path / MANIFEST}: not a store manifest of format {FORMAT}.")
@@ -130,7 +131,8 @@ class StoreWriter:
     """A store being written: image by image, continued where it stopped, by one writer at a time.
 
     An image's file is written first, then its line in the journal, so that no torn write is ever
-    listed; `close` puts the journal into the manifest.
+    listed; `close` puts the journal into the manifest, and those of the processes that wrote beside
+    this one (`StorePart`).
     """
 
     def __init__(
@@ -152,7 +154,7 @@ class StoreWriter:
 
         Raises:
             HandboneError: the folder holds a store of other settings, or something else; another
-                process writes it.
+                process writes it, or one that wrote it in several processes has left one behind.
         """
         self.path = path
         self._manifest: dict[str, Any] = {
@@ -166,12 +168,14 @@ class StoreWriter:
             "order": list(order),
             "images": {},
         }
-        self._journal = Journal(path / JOURNAL)
+        self._journal = journal_of(path)
         if not (path / MANIFEST).exists() and _is_foreign(path):
             raise HandboneError(f"{path}: the folder has files but no store; choose another -o.")
         make_folder(path / IMAGES)
         self._lock = WriterLock(path / LOCK)
         try:
+            for part in parts_of(path):
+                WriterLock(lock_of(path, part)).release()
             self._is_new = not (path / MANIFEST).exists()
             if not self._is_new:
                 self._continue(Store.open(path))
@@ -213,17 +217,11 @@ class StoreWriter:
     def has(self, image_id: str, sha256: str, imported_sha256: str = "") -> bool:
         """Whether an image of just these bytes is done and its file is there and not cut off."""
         entry = self._manifest["images"].get(image_id)
-        if entry is None or not (sha256 or imported_sha256):
-            return False
-        known = entry["sha256"], entry.get("imported_sha256", "")
-        file = image_file(self.path, image_id)
-        return known == (sha256, imported_sha256) and is_whole(file, entry.get("npz_bytes"))
+        return is_done(self.path, image_id, entry, sha256, imported_sha256)
 
     def write(self, image_id: str, probabilities: BoxedProbabilities, entry: ImageEntry) -> None:
         """Add one image, or put another in its place."""
-        size, sha256 = probabilities.save(image_file(self.path, image_id))
-        noted = asdict(replace(entry, npz_bytes=size, npz_sha256=sha256))
-        self._journal.append(image_id, noted)
+        noted = write_image(self.path, self._journal, image_id, probabilities, entry)
         self._manifest["images"][image_id] = noted
 
     def forget(self, image_id: str) -> None:
@@ -235,12 +233,14 @@ class StoreWriter:
     def close(self) -> None:
         """Write the manifest and let others write; a store that was begun for nothing goes away."""
         try:
-            if self._is_new and not self._manifest["images"]:
+            ended = self._take_in()
+            empty = not self._manifest["images"] and not parts_of(self.path)
+            if self._is_new and empty:
                 with contextlib.suppress(OSError):  # something has come to lie there: it stays
                     (self.path / IMAGES).rmdir()
                     (self.path / MANIFEST).unlink()
                     self._journal.clear()
-            elif self._journal.path.exists():
+            elif ended or self._journal.path.exists():
                 self._save()
         finally:
             self._lock.release()
@@ -248,8 +248,48 @@ class StoreWriter:
             self.path.rmdir()
 
     def _save(self) -> None:
+        ended = self._take_in()
         write_json(self.path / MANIFEST, self._manifest)
-        self._journal.clear()
+        for part in (0, *ended):
+            journal_of(self.path, part).clear()
+
+    def _take_in(self) -> list[int]:
+        """Add what was written beside this by processes that are over; gives their numbers."""
+        ended = [part for part in parts_of(self.path) if has_ended(self.path, part)]
+        images = apply(changes_of(self.path, ended), self._manifest["images"])
+        # Whoever wrote them and when, in the order that they were asked for.
+        order = dict.fromkeys([*self._manifest["order"], *images])
+        self._manifest["images"] = {name: images[name] for name in order if name in images}
+        return ended
+
+
+def is_done(
+    path: Path,
+    image_id: str,
+    entry: Mapping[str, Any] | None,
+    sha256: str,
+    imported_sha256: str = "",
+) -> bool:
+    """Whether an entry is of just these bytes, and the image's file is there and not cut off."""
+    if entry is None or not (sha256 or imported_sha256):
+        return False
+    known = entry["sha256"], entry.get("imported_sha256", "")
+    file = image_file(path, image_id)
+    return known == (sha256, imported_sha256) and is_whole(file, entry.get("npz_bytes"))
+
+
+def write_image(
+    path: Path,
+    journal: Journal,
+    image_id: str,
+    probabilities: BoxedProbabilities,
+    entry: ImageEntry,
+) -> dict[str, Any]:
+    """Write an image's file, then its line; gives its entry."""
+    size, sha256 = probabilities.save(image_file(path, image_id))
+    noted = asdict(replace(entry, npz_bytes=size, npz_sha256=sha256))
+    journal.append(image_id, noted)
+    return noted
 
 
 def _is_foreign(path: Path) -> bool:

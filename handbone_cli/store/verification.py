@@ -12,8 +12,9 @@ from handbone_cli.errors import HandboneError
 from handbone_cli.files import digest, read_bytes
 from handbone_cli.masks import EMPTY
 from handbone_cli.store.boxes import BAD_ZIP, FLOOR
-from handbone_cli.store.lock import LOCK, writer_of
-from handbone_cli.store.store import JOURNAL, MANIFEST, StoreWriter, image_file
+from handbone_cli.store.journal import journal_of, parts_of
+from handbone_cli.store.lock import lock_of, writer_of
+from handbone_cli.store.store import MANIFEST, StoreWriter, image_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -128,7 +129,9 @@ def _fault_of_class(members: Mapping[str, NDArray[Any]], index: int, floor: int)
 def _faults_of_folder(store: Store) -> Iterator[Fault]:
     """Files that belong to nothing."""
     known = {image_file(store.path, image_id) for image_id in store.images}
-    known |= {store.path / name for name in (MANIFEST, JOURNAL, LOCK)}
+    known.add(store.path / MANIFEST)
+    for part in (0, *parts_of(store.path)):
+        known |= {journal_of(store.path, part).path, lock_of(store.path, part)}
     waiting = {image_file(store.path, name) for name in store.manifest.get("order", ())}
     is_written = writer_of(store.path) is not None
     for path in sorted(store.path.rglob("*")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +54,10 @@ def all_samples(dataset: Dataset) -> list[Sample]:
 def find_samples(source: str, recipe: Recipe, registry: Registry) -> list[Sample]:
     """What -i names: a split of the recipe's dataset, files, or those of a list on stdin."""
     from handbone_cli.data.sources import SPLITS, dataset_split, from_files, from_list
+    from handbone_cli.runs.launch import given_input
 
     if source == "-":
-        return from_list(sys.stdin.buffer)
+        return from_list(io.BytesIO(given_input()))
     return dataset_split(recipe, registry, source) if source in SPLITS else from_files(source)
 
 

@@ -23,34 +23,38 @@ RESUME = "resume it without RECIPE and --set, or start a new run with another -o
 
 def refuse_devices(devices: int, recipe: Recipe) -> None:
     """One sentence if so many are not there, or cannot share a batch, or torchrun is at work."""
+    from handbone_cli.networks.build import require_shares
+
+    if devices > 1:
+        refuse_missing(devices)
+        require_shares(recipe, devices)
+
+
+def refuse_missing(devices: int) -> None:
+    """One sentence if so many devices are not there, or torchrun is at work."""
     from handbone_cli.errors import HandboneError
     from handbone_cli.ranks import rank_count
 
-    if devices == 1:
-        return
     if rank_count() > 1:
         raise HandboneError(
             "--devices starts the processes of a run by itself; leave it out under torchrun."
         )
     import torch
 
-    from handbone_cli.networks.build import require_shares
-
     there = torch.cuda.device_count()
     if 0 < there < devices:
         gpus = "is 1 GPU" if there == 1 else f"are {there} GPUs"
         raise HandboneError(f"--devices {devices}: there {gpus}; name no more than that.")
-    require_shares(recipe, devices)
 
 
 def hand_over(run: RunDirectory, words: list[str], devices: int, background: bool) -> None:
     """Run a command line in the background, or as several processes of one run, or both."""
-    from handbone_cli.runs.launch import launch
+    from handbone_cli.runs.launch import launch_training
 
     if background:
         detach(run, [*words, *([f"--devices={devices}"] if devices > 1 else [])])
         return
-    click.get_current_context().exit(launch(devices, words, run.last))
+    click.get_current_context().exit(launch_training(devices, words, run.last))
 
 
 def detach(run: RunDirectory | CrossValidation, words: list[str]) -> None:

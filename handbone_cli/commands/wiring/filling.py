@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from handbone_cli.errors import InterruptedRunError, UnreadableImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from threading import Event
 
     from handbone_cli.host.interfaces import Sample
     from handbone_cli.host.registry import Registry
+    from handbone_cli.networks.dealing import Dealing
     from handbone_cli.prediction.predictor import Predictor, Prepared
     from handbone_cli.recipe.schema import Recipe
     from handbone_cli.store.boxes import BoxedProbabilities
+    from handbone_cli.store.part import StorePart
     from handbone_cli.store.store import ImageEntry, StoreWriter
+    from handbone_cli.terminal.progress import Report
 
 Job: TypeAlias = "tuple[Sample, Predictor, bool]"
 """A sample, its predictor, and whether that was trained on the person."""
@@ -55,55 +59,61 @@ class Filling:
         jobs: Iterable[Job],
     ) -> list[str]:
         """Predict into the store, as `write_all`; the rest is as `StoreWriter` has it."""
-        from handbone_cli.store.store import StoreWriter
+        from handbone_cli.commands.wiring.processes import open_output
 
-        store = StoreWriter(self.output, class_names, settings, order, labels)
+        store = open_output(self.output, class_names, settings, order, labels)
         return write_all(store, jobs, len(order), self.workers)
 
     def write_masks(self, registry: Registry) -> list[str]:
-        """Write the masks of all that the store has; a line a form."""
+        """Write the masks of all that the store has; a line a form. The first process does it."""
         from handbone_cli.commands.wiring.exporting import export_to, open_masks_to_export
+        from handbone_cli.ranks import is_main
 
-        if self.masks is None:
+        if self.masks is None or not is_main():
             return []
         export = open_masks_to_export(self.output, registry)
         return export_to(self.masks, self.forms, export)
 
 
 class Predicted(NamedTuple):
-    """What became of one sample: probabilities, or why there are none.
+    """What became of one sample: what makes its probabilities, or why there are none.
 
     Attributes:
         sample: which.
         content: what a store remembers its image by.
         seen: whether the model was trained on the person.
-        probabilities: None for what was there already, or cannot be read.
+        boxes: what is left to do off the device; None for what was there already, or cannot be
+            read.
         fault: a sentence on an image that cannot be read.
     """
 
     sample: Sample
     content: str
     seen: bool
-    probabilities: BoxedProbabilities | None = None
+    boxes: Callable[[], BoxedProbabilities] | None = None
     fault: str | None = None
 
-    @property
-    def entry(self) -> ImageEntry:
+    def write_to(self, store: StoreWriter | StorePart) -> None:
+        """Add the image to a store."""
+        assert self.boxes is not None
+        probabilities = self.boxes()
+        store.write(self.sample.image_id, probabilities, self.entry(probabilities.size))
+
+    def entry(self, size: tuple[int, int]) -> ImageEntry:
         """What the manifest says of the image."""
         from handbone_cli.store.store import ImageEntry
 
-        assert self.probabilities is not None
-        height, width = self.probabilities.size
         source = str(self.sample.path.resolve()) if self.sample.path else None
-        return ImageEntry(self.sample.person, height, width, source, self.content, self.seen)
+        return ImageEntry(self.sample.person, *size, source, self.content, self.seen)
 
 
 def write_all(
-    store: StoreWriter, jobs: Iterable[Job], total: int, workers: int | None = None
+    store: StoreWriter | StorePart, jobs: Iterable[Job], total: int, workers: int | None = None
 ) -> list[str]:
     """Predict so many samples, each with its predictor and whether its person was trained on.
 
-    Images are read ahead and written behind while the device computes. The store is closed.
+    Images are read ahead, and boxed and written behind, while the device computes. The processes
+    of a prediction all call this, and each takes the next job that nobody has. The store is closed.
 
     Args:
         store: what is in it from the same bytes is not predicted again.
@@ -112,45 +122,86 @@ def write_all(
         workers: threads that read ahead; 0: everything in this one, one after another.
 
     Returns:
-        A sentence for every image that cannot be read.
+        A sentence for every image that cannot be read, by whichever process, in the jobs' order.
 
     Raises:
         InterruptedRunError: Ctrl-C; the images that were begun on the device are in the store.
+        LostRankError: another process is gone, or has failed.
         HandboneError: the store cannot be written; what was written before stays.
     """
-    from handbone_cli.commands.wiring.threads import Behind
+    from handbone_cli.networks.collectives import agree, collect
     from handbone_cli.processes import told_to_stop
+    from handbone_cli.ranks import is_main
     from handbone_cli.terminal.progress import progress
 
-    count = default_workers() if workers is None else workers
-    unreadable: list[str] = []
-    writes = Behind(threaded=count > 0)
-    done = 0
     try:
         with told_to_stop() as stop, progress("Predicting") as report:
-            found = predict_all(jobs, store.has, count)
-            try:
-                for done, each in enumerate(found, start=1):
-                    if each.probabilities is not None:
-                        writes.call(
-                            store.write, each.sample.image_id, each.probabilities, each.entry
-                        )
-                    if each.fault is not None:
-                        unreadable.append(each.fault)
-                    if each.probabilities is not None or done == total:  # else the rate would lie
-                        report(done, total)
-                    if stop.is_set():
-                        break
-            finally:
-                found.close()
-                writes.finish()
+            own, faults = write_dealt(store, jobs, total, workers, stop, report)
+            if not is_main():
+                store.close()  # before the first process takes in what was written
+            done = round(agree([own])[0])
+            unreadable = sorted(collect(faults))
+            if done == total:
+                report(done, total)
     finally:
         store.close()
     if done < total:
         raise InterruptedRunError(
             f"stopped after {done} of {total} images; run the same command again to go on."
         )
-    return unreadable
+    return [sentence for _, sentence in unreadable]
+
+
+def write_dealt(
+    store: StoreWriter | StorePart,
+    jobs: Iterable[Job],
+    total: int,
+    workers: int | None,
+    stop: Event,
+    report: Report,
+) -> tuple[int, list[tuple[int, str]]]:
+    """This process's part of `write_all`: how many it did, and what it cannot read, by place."""
+    from handbone_cli.commands.wiring.threads import Behind
+    from handbone_cli.networks.dealing import Dealing
+
+    count = default_workers() if workers is None else workers
+    dealing, writes = Dealing(total), Behind(threaded=count > 0)
+    places: list[int] = []
+    faults: list[tuple[int, str]] = []
+    own = 0
+    found = predict_all(dealt(jobs, dealing, places), store.has, count)
+    try:
+        for own, each in enumerate(found, start=1):
+            if each.boxes is not None:
+                writes.call(each.write_to, store)
+            if each.fault is not None:
+                faults.append((places[own - 1], each.fault))
+            done = dealing.finish()
+            if each.boxes is not None and done < total:  # else the rate would lie
+                report(done, total)
+            if stop.is_set():
+                dealing.stop()
+            if dealing.is_stopped:
+                break
+    except BaseException:
+        dealing.stop()
+        raise
+    finally:
+        found.close()
+        writes.finish()
+    return own, faults
+
+
+def dealt(jobs: Iterable[Job], dealing: Dealing, places: list[int]) -> Iterator[Job]:
+    """The jobs that fall to this process, as it asks for them; their places are noted."""
+    mine = dealing.take()
+    for place, job in enumerate(jobs):
+        if mine is None:
+            return
+        if place == mine:
+            places.append(place)
+            yield job
+            mine = dealing.take()
 
 
 def predict_all(
@@ -173,8 +224,10 @@ def predict_all(
         except UnreadableImageError as error:
             yield Predicted(sample, "", seen, fault=str(error))
             continue
-        probabilities = predictor.predict_prepared(prepared) if prepared is not None else None
-        yield Predicted(sample, content, seen, probabilities)
+        if prepared is None:
+            yield Predicted(sample, content, seen)
+            continue
+        yield Predicted(sample, content, seen, predictor.begin(prepared))
 
 
 def prepare_one(job: Job, has: Callable[[str, str], bool]) -> tuple[str, Prepared | None]:

@@ -29,6 +29,7 @@ def fill_out_of_fold(
         registry: of the plugins.
     """
     from handbone_cli.commands.wiring.datasets import dataset_reference
+    from handbone_cli.commands.wiring.processes import join_others
     from handbone_cli.data.sources import labelled_samples, open_dataset
 
     dataset = open_dataset(recipe, registry)
@@ -36,6 +37,7 @@ def fill_out_of_fold(
     order = [sample.image_id for sample in labelled_samples(dataset, recipe)]
     names, settings = dataset.class_names, describe_out_of_fold(folds, recipe)
     filling.refuse_masks(names, settings)
+    join_others()
     jobs = predictions(folds, recipe, parts, registry)
     return len(order), filling.fill(names, settings, order, dataset_reference(recipe), jobs)
 

@@ -150,7 +150,7 @@ def test_ctrl_c_in_a_fold_and_resume_give_the_same(trained, tmp_path, monkeypatc
 
 def test_ctrl_c_while_predicting_keeps_what_is_there(trained, copied, monkeypatch):
     shutil.rmtree(copied.store)
-    predict, calls = Predictor.predict_prepared, []
+    predict, calls = Predictor.begin, []
 
     def sixth_is_stopped(self, prepared):
         calls.append(prepared)
@@ -158,7 +158,7 @@ def test_ctrl_c_while_predicting_keeps_what_is_there(trained, copied, monkeypatc
             raise KeyboardInterrupt
         return predict(self, prepared)
 
-    monkeypatch.setattr(Predictor, "predict_prepared", sixth_is_stopped)
+    monkeypatch.setattr(Predictor, "begin", sixth_is_stopped)
     stopped = hb("train", "--resume", copied.path)
     assert (stopped.code, copied.facts()["status"]) == (130, "stopped")
     assert len(images(copied.store)) == 5
@@ -195,6 +195,18 @@ def test_other_views_go_into_a_store_of_their_own(trained, tmp_path):
     assert flipped.manifest["settings"]["tta"] == [{"name": "hflip"}]
     assert images(flipped.path).keys() == images(trained.folds.store).keys()
     assert images(flipped.path) != images(trained.folds.store)
+
+
+@pytest.mark.slow  # 30 s: three processes that import torch
+def test_two_processes_predict_whom_the_folds_left_out_as_one_does(trained, tmp_path):
+    store = tmp_path / "out_of_fold"
+    words = ("predict", trained.path, "-i", "val", "--devices", 2, "-o", store)
+    done = hb(*words, process=True)
+    assert (done.code, done.out) == (0, f"{store}: 12 images\n"), done.err
+    assert images(store) == images(trained.folds.store)
+    assert (store / "manifest.json").read_bytes() == (
+        trained.folds.store / "manifest.json"
+    ).read_bytes()
 
 
 def test_weights_chosen_out_of_fold_are_not_for_the_model_of_one_fold(trained, tmp_path):

@@ -143,14 +143,14 @@ def test_a_predict_that_fails_at_its_start_leaves_no_store(trained_run, tmp_path
 def test_an_interrupted_predict_leaves_a_store_of_what_is_done(
     trained_run, films, tmp_path, monkeypatch
 ):
-    predict, counts = Predictor.predict_prepared, iter(range(9))
+    predict, counts = Predictor.begin, iter(range(9))
 
     def stop_at_the_third(self, prepared):
         if next(counts) == 2:
             raise KeyboardInterrupt
         return predict(self, prepared)
 
-    monkeypatch.setattr(Predictor, "predict_prepared", stop_at_the_third)
+    monkeypatch.setattr(Predictor, "begin", stop_at_the_third)
     done = hb("predict", trained_run.run, "-i", films, "-o", tmp_path / "store")
     assert done.code == 130
     assert list(manifest(tmp_path / "store")["images"]) == ["strip", "colour"]
@@ -350,7 +350,7 @@ def test_masks_beside_films_that_cannot_be_read(trained_run, films, tmp_path):
 def test_masks_where_they_cannot_go_are_refused_before_prediction(
     trained_run, films, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(Predictor, "predict_prepared", None)
+    monkeypatch.setattr(Predictor, "begin", None)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
     words = ("predict", trained_run.run, "-i", films, "-o", tmp_path / "store")

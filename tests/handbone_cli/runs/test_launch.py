@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
-from handbone_cli.ranks import INTERRUPTED, LOST
+from handbone_cli.errors import HandboneError
+from handbone_cli.ranks import INTERRUPTED, LOST, NEEDED
 from handbone_cli.runs import launch
 from handbone_cli.runs.launch import Companion, environment_of, free_port, wait_for
 
@@ -54,6 +56,46 @@ def test_those_that_hang_are_asked_then_killed():
     assert wait_for([hanging, Fake(1, -11)], grace=0.5).number == 1
     assert hanging.sent[0] == signal.SIGTERM
     assert hanging.sent[-1] == signal.SIGKILL
+
+
+def test_those_that_work_apart_are_asked_once_when_one_is_gone():
+    others = [Fake(0, *[None] * 9, LOST), Fake(2, *[None] * 9, INTERRUPTED)]
+    assert wait_for([others[0], Fake(1, -9), others[1]], apart=True).number == 1
+    assert [other.sent for other in others] == [[signal.SIGINT]] * 2
+    together = Fake(0, *[None] * 9, LOST)
+    wait_for([together, Fake(1, -9)])
+    assert together.sent == []
+
+
+def test_a_list_is_given_and_stdin_stays_open_until_we_are_gone(monkeypatch, tmp_path):
+    """More than a pipe holds; the child reads to its end, and then waits for ours."""
+    given = b"films/image.png\n" * 9000
+    script = (
+        "import os, sys\n"
+        "from handbone_cli.runs.launch import given_input\n"
+        "os.set_blocking(0, True)\n"
+        'print(f"hb: {len(given_input())}", file=sys.stderr, flush=True)\n'
+        "os.set_blocking(0, False)\n"
+        "try:\n"
+        "    os.read(0, 1)\n"
+        "except BlockingIOError:\n"
+        "    sys.exit(7)\n"
+    )
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{script}'\n")
+    python.chmod(0o755)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", str(python))
+        companion = Companion(1, [], environment_of(1, 2, 4321), given)
+    assert companion._process.wait(20) == 7
+    assert companion.why() == "the process of device 1 ended: 144000"
+
+
+def test_torchruns_processes_read_no_list(monkeypatch):
+    for key in NEEDED:
+        monkeypatch.setenv(key, "2")
+    with pytest.raises(HandboneError, match=r"^a list on stdin goes to one process; use --devi"):
+        launch.given_input()
 
 
 def test_nobody_is_killed_while_all_run():
@@ -107,14 +149,14 @@ def test_killed_by_ctrl_c_is_interrupted():
 
 def test_asked_to_stop_is_told_even_where_all_had_come_to_their_end(monkeypatch):
     class Asked(Fake):
-        def __init__(self, number, _words, _environment):
+        def __init__(self, number, *_):
             super().__init__(number, None, 0)
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(launch, "Companion", Asked)
-    assert launch.launch(2, [], Path("run/last")) == INTERRUPTED
+    assert launch.launch_training(2, [], Path("run/last")) == INTERRUPTED
     monkeypatch.setattr(launch, "Companion", lambda number, *_: Fake(number, None, 0))
-    assert launch.launch(2, [], Path("run/last")) == 0
+    assert launch.launch_training(2, [], Path("run/last")) == 0
 
 
 def test_a_port_is_free():

@@ -231,7 +231,7 @@ def test_images_wait_in_the_journal_until_the_manifest_takes_them(path):
     assert (path / "manifest.json").read_bytes() == manifest
     assert Store.open(path).image_ids == ["b", "a"]  # a reader meanwhile
     store.close()
-    assert list(json.loads((path / "manifest.json").read_text())["images"]) == ["a", "b"]
+    assert list(json.loads((path / "manifest.json").read_text())["images"]) == ["b", "a"]
     assert sorted(each.name for each in path.iterdir()) == ["images", "manifest.json"]
 
 

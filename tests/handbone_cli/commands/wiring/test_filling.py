@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import shutil
 import signal
@@ -15,7 +16,7 @@ from handbone_cli.commands.wiring.filling import predict_all, write_all
 from handbone_cli.data.sources import from_files
 from handbone_cli.errors import HandboneError, InterruptedRunError
 from handbone_cli.host.interfaces import Sample
-from handbone_cli.store.boxes import BoxedProbabilities
+from handbone_cli.prediction.predictor import Prepared, boxed
 from handbone_cli.store.store import Store, StoreWriter
 from handbone_cli.testing.tiny import draw_tiny_hand, write_png
 
@@ -28,20 +29,23 @@ class Threshold:
 
     device: list[int] = field(default_factory=list)
     predicted: list[np.ndarray] = field(default_factory=list)
+    boxing: list[str] = field(default_factory=list)
     before: object = None
 
     def prepare(self, grey):
-        return grey.copy()
+        height, width = grey.shape
+        return Prepared(grey[None].copy(), (height, width), (0, height, 0, width))
 
-    def predict_prepared(self, image):
+    def begin(self, prepared):
         self.device.append(threading.get_ident())
-        self.predicted.append(image)
+        self.predicted.append(prepared)
         if self.before:
             self.before(len(self.predicted))
-        planes = [image, 255 - image]
-        return BoxedProbabilities.from_planes(
-            2, image.shape, lambda c: (planes[c], (0, image.shape[0], 0, image.shape[1]))
-        )
+        return functools.partial(self.box, prepared)
+
+    def box(self, prepared):
+        self.boxing.append(threading.current_thread().name)
+        return boxed(np.concatenate([prepared.image, 255 - prepared.image]), prepared)
 
 
 @pytest.fixture
@@ -157,6 +161,40 @@ def test_only_a_few_images_are_in_memory(films, tmp_path):
     assert max(most) <= 2
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_boxes_are_made_off_the_devices_thread_but_not_far_behind(films, tmp_path, workers):
+    gate, waiting = threading.Event(), []
+
+    class Slow(Threshold):
+        def box(self, prepared):
+            if workers:
+                assert gate.wait(10)
+            return super().box(prepared)
+
+    def begun(count):
+        waiting.append(count - 1 - len(predictor.boxing))
+        if workers and count == 3:  # two images are on the device while the first is boxed
+            gate.set()
+
+    predictor = Slow(before=begun)
+    assert fill(films, tmp_path / "s", predictor, workers) == []
+    name = "behind_0" if workers else threading.main_thread().name
+    assert predictor.boxing == [name] * COUNT
+    assert max(waiting) == (2 if workers else 0)
+
+
+def test_what_the_boxes_raise_stops_all(films, tmp_path):
+    class Broken(Threshold):
+        def box(self, prepared):
+            if len(self.boxing) == 1:
+                raise HandboneError("it cannot be done.")
+            return super().box(prepared)
+
+    with pytest.raises(HandboneError, match="it cannot be done"):
+        fill(films, tmp_path / "s", Broken(), 1)
+    assert list(Store.open(tmp_path / "s").images) == ["0"]
+
+
 def test_shares_of_the_jobs_are_the_whole(films):
     """What several processes would do, each with its part of the samples."""
     samples, predictor = from_files(str(films)), Threshold()
@@ -165,8 +203,8 @@ def test_shares_of_the_jobs_are_the_whole(films):
     shares = [list(predict_all(jobs[rank::2], lambda *_: False, 1)) for rank in range(2)]
     for number, one in enumerate(alone):
         other = shares[number % 2][number // 2]
-        assert other.entry == one.entry
-        assert np.array_equal(other.probabilities.boxes, one.probabilities.boxes)
+        assert other.entry((64, 64)) == one.entry((64, 64))
+        assert np.array_equal(other.boxes().boxes, one.boxes().boxes)
 
 
 def test_what_stops_a_reader_stops_the_whole(films, tmp_path):
