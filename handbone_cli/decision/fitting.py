@@ -86,10 +86,10 @@ class Fitting:
             soft=self.soft,
             jointly=self.jointly,
         )
-        return _Nested(tables, self).fit()
+        return Nested(tables, self).fit()
 
 
-class _Nested:
+class Nested:
     """The search on all people but some groups, and what its results score; each done once."""
 
     def __init__(self, tables: UnitTables, fitting: Fitting) -> None:
@@ -99,11 +99,12 @@ class _Nested:
         self._default = tables.dice(tables.uniform)
 
     def fit(self) -> UnitFit:
+        """Everything, on all people and on those left out."""
         everybody: frozenset[int] = frozenset()
         left_out, raw_left_out = np.empty_like(self._default), np.empty_like(self._default)
         for group in range(len(self._tables.group_sizes)):
             own, images = frozenset({group}), self._tables.groups == group
-            left_out[:, images] = self._dice(own, self._strength(own))[:, images]
+            left_out[:, images] = self._tables.dice(self.judged_without(own))[:, images]
             raw_left_out[:, images] = self._dice(own, 0.0)[:, images]
         strength = self._strength(everybody)
         return UnitFit(
@@ -116,6 +117,10 @@ class _Nested:
             raw_left_out,
             left_out,
         )
+
+    def judged_without(self, left_out: frozenset[int]) -> Found:
+        """What the whole procedure chooses when it sees nothing of some groups."""
+        return self._at(left_out, self._strength(left_out))
 
     def _at(self, left_out: frozenset[int], strength: float) -> Found:
         if strength == 1:
