@@ -171,8 +171,11 @@ def ours(options):
     with tempfile.TemporaryDirectory(dir=options.base) as cache:
         marks = {}
         map_jobs = partial(map_in_processes, workers=options.workers)
-        place = Workplace(Path(cache), map_jobs, lambda *_: marks.update(counted=time.perf_counter()),
-                          lambda *_: None)  # fmt: skip
+
+        def counted(*_):
+            marks["counted"] = time.perf_counter()
+
+        place = Workplace(Path(cache), map_jobs, counted, lambda *_: None)
         started = time.perf_counter()
         settings = Settings("class", thresholds="joint")
         decision, appraisal = optimize(stores, labels, settings, place)

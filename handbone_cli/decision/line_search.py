@@ -52,12 +52,13 @@ def _steps(
     cut = 255 * threshold
     first = weighted_sum(table.members, start)
     last = weighted_sum(table.members, end)
+    inside, outside = table.counts()
     image = np.repeat(np.arange(len(table.truth)), np.diff(table.starts))
     taken = first > cut
     base = [
         table.always[:, side]
         + np.bincount(image[taken], pixels[taken], len(table.truth)).astype(np.int64)
-        for side, pixels in enumerate((table.inside, table.outside))
+        for side, pixels in enumerate((inside, outside))
     ]
     moving = np.flatnonzero((taken != (last > cut)) & counts[image])
     at = np.clip((cut - first[moving]) / (last[moving] - first[moving]), 0, 1)
@@ -66,8 +67,8 @@ def _steps(
     sign = np.where(taken[moving], -1.0, 1.0)
     of = image[moving]
     truth = table.truth[of]
-    hits = (base[0][of] + _running(sign * table.inside[moving], of)).astype(np.int64)
-    wrong = (base[1][of] + _running(sign * table.outside[moving], of)).astype(np.int64)
+    hits = (base[0][of] + _running(sign * inside[moving], of)).astype(np.int64)
+    wrong = (base[1][of] + _running(sign * outside[moving], of)).astype(np.int64)
     after = dice(hits, hits + wrong, truth)
     begins = np.concatenate([np.ones(1, bool), of[1:] != of[:-1]])[: len(of)]
     start_value = dice(base[0][of], base[0][of] + base[1][of], truth)

@@ -66,10 +66,8 @@ def uniform(
 def from_table(tables: UnitTables, trained: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The best of the candidates; of equal ones the first, which is uniform."""
     rows = candidates(tables.members)
-    if not tables.soft:
-        tables.prepare(rows)
-    values = [tables.value(row, trained) for row in rows]
-    return np.asarray(rows[int(np.argmax(values))])
+    values = tables.values([*rows], trained)
+    return np.asarray(rows[int(values.argmax())])
 
 
 def greedy(tables: UnitTables, trained: NDArray[np.bool_], *, seed: int = 0) -> NDArray[np.float64]:
@@ -96,11 +94,9 @@ def _pick(
     reached: list[tuple[float, NDArray[np.float64]]] = []
     for step in range(1, STEPS + 1):
         rows = [(counts + np.eye(tables.members)[member]) / step for member in bag]
-        if not tables.soft:
-            tables.prepare(rows)
-        values = [tables.value(row, trained) for row in rows]
-        counts[bag[int(np.argmax(values))]] += 1
-        reached.append((max(values), counts / step))
+        values = tables.values(rows, trained)
+        counts[bag[int(values.argmax())]] += 1
+        reached.append((float(values.max()), counts / step))
     return max(reached, key=lambda each: each[0])[1]
 
 

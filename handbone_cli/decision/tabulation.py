@@ -11,7 +11,7 @@ import numpy as np
 from handbone_cli.decision.statistics import tabulate
 from handbone_cli.errors import HandboneError
 from handbone_cli.files import atomic_write, digest_json, file_digest
-from handbone_cli.masks import EMPTY, PackedMask, clip_box, union_box
+from handbone_cli.masks import EMPTY, PackedMask, clip_box
 from handbone_cli.store.boxes import BoxedProbabilities
 from handbone_cli.store.store import image_file
 
@@ -215,10 +215,10 @@ def _unreadable(path: Path, reason: str) -> HandboneError:
 
 
 def _digest_mask(mask: PackedMask, boxes: Sequence[Box]) -> str:
-    """Names the pixels of a mask; rows without a label are told by their number alone."""
-    top, bottom, _, _ = union_box(boxes)
-    found = hashlib.sha256(repr((mask.size, mask.classes, top, bottom)).encode())
-    found.update(np.ascontiguousarray(mask.planes[top:bottom]).data)
+    """Names the pixels of a mask: every class in its box."""
+    found = hashlib.sha256(repr((mask.size, boxes)).encode())
+    for index, box in enumerate(boxes):
+        found.update(np.packbits(mask.crop(index, box)).data)
     return found.hexdigest()
 
 

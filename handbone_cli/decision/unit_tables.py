@@ -115,18 +115,27 @@ class UnitTables:
 
     def value(self, weights: NDArray[np.float64], trained: NDArray[np.bool_]) -> float:
         """What weights are worth on some groups (G,): their bones' and images' mean Dice."""
-        pixels = self.group_sizes[trained].sum()
+        return float(self.values([weights], trained)[0])
+
+    def values(
+        self, rows: Sequence[NDArray[np.float64]], trained: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """What each of K weights is worth: (K,); each bone's table is read once for all of them."""
         if self.soft:
-            return float(self._soft_sums(weights)[:, trained].sum(axis=1).mean() / pixels)
-        sums = self._hard_sums(weights)[:, trained].sum(axis=1)
-        at = sums.max(axis=1) if self.jointly else sums[:, self.start]
-        return float(at.mean() / pixels)
+            total = np.stack([self._soft_sums(row) for row in rows]) @ trained
+        else:
+            self.prepare(rows)
+            every = np.stack([self._hard[row.tobytes()] for row in rows])
+            if not self.jointly:
+                every = every[..., [self.start]]
+            total = np.tensordot(every, trained, (2, 0)).max(axis=2)
+        return np.asarray(total.mean(axis=1) / (self.group_sizes @ trained))
 
     def best_places(
         self, weights: NDArray[np.float64], trained: NDArray[np.bool_]
     ) -> NDArray[np.intp]:
         """The threshold of every bone that suits some weights best on some groups: (C,)."""
-        return best(self._hard_sums(weights)[:, trained].sum(axis=1), self.start)
+        return best(np.tensordot(trained, self._hard_sums(weights), (0, 1)), self.start)
 
     def dice(self, found: Found) -> NDArray[np.float64]:
         """Hard Dice of every bone and image: (C, N)."""

@@ -46,7 +46,7 @@ def tables_of(stores, labels, folder, limits=(0.2, 0.8)):
 
 
 @pytest.mark.parametrize("members", [1, 2, 3, 10])
-@pytest.mark.parametrize("rows_at_a_time", [1, 2**15])
+@pytest.mark.parametrize("rows_at_a_time", [100, 2**15])
 def test_dice_is_that_of_the_masks_that_are_decided(
     make_store, make_labels, tmp_path, members, rows_at_a_time, monkeypatch
 ):
@@ -71,6 +71,12 @@ def test_dice_is_that_of_the_masks_that_are_decided(
                 assert [each[image, place] for each in scores] == expected.tolist()
                 alone = [t.dice(weights, thresholds[[place]])[image, 0] for t in tables]
                 assert alone == expected.tolist()
+
+
+def test_a_threshold_between_those_of_the_grid_is_refused(make_store, make_labels, tmp_path):
+    table = tables_of(*setting(make_store, make_labels, 1), tmp_path)[0]
+    with pytest.raises(ValueError, match="not of the grid"):
+        table.dice(np.ones(1), np.array([0.5, 0.6]))
 
 
 def test_soft_dice_is_that_of_the_planes(make_store, make_labels, tmp_path):
