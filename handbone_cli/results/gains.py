@@ -67,7 +67,7 @@ def draw_gains(bars: Sequence[GainBar], title: str, note: str) -> str:
     Returns:
         A whole SVG document, light or dark as its reader is.
     """
-    left = svg.label_width([bar.name for bar in bars])
+    left = 8 + svg.label_width([bar.name for bar in bars])
     bottom = HEADING + STEP * len(bars)
     ends = [
         end
@@ -118,13 +118,13 @@ def _bar(bar: GainBar, x: svg.Scale, y: float) -> str:
 
 
 def _legend(y: float) -> str:
-    return "".join(
-        [
-            svg.tag("circle", class_="promise", cx=14.0, cy=y - 4, r=4.5),
-            svg.text(25, y, "in-sample, as the search found it"),
-            svg.tag("circle", class_="gain kept", cx=226.0, cy=y - 4, r=4.0),
-            svg.text(237, y, "on people left out, with its standard error: kept"),
-            svg.tag("circle", class_="gain", cx=516.0, cy=y - 4, r=4.0),
-            svg.text(527, y, "refused"),
-        ]
-    )
+    parts, x = [], 14.0
+    for look, words in (
+        ("promise", "in-sample, as found"),
+        ("gain kept", "people left out, with standard error: kept"),
+        ("gain", "refused"),
+    ):
+        mark = svg.tag("circle", class_=look, cx=x, cy=y - 4, r=4.0)
+        parts += [mark, svg.text(x + 11, y, words)]
+        x += 20 + 1.1 * svg.label_width([words])
+    return "".join(parts)
