@@ -21,6 +21,7 @@ Every case is a process of its own; peaks are of the whole process tree (PSS, sa
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -41,7 +42,7 @@ from handbone_cli.masks import EMPTY, PackedMask, grow_box
 from handbone_cli.store.boxes import BoxedProbabilities
 from handbone_cli.store.store import ImageEntry, Store, StoreWriter
 
-MODEL_SHIFT, PERSON_SHIFT, BLUR = 2.0, 2.5, 6.0
+MODEL_SHIFT, PERSON_SHIFT, BLUR = 2.0, 2.5, 3.0
 """Pixels at 2048: how far a model is off for a bone, and for a person; its border's width."""
 STEP = 0.05
 
@@ -172,17 +173,19 @@ def ours(options):
         marks = {}
         map_jobs = partial(map_in_processes, workers=options.workers)
 
-        def counted(*_):
-            marks["counted"] = time.perf_counter()
+        @contextlib.contextmanager
+        def mark(what, _unit):
+            yield lambda *_: None
+            marks[what] = time.perf_counter()
 
-        place = Workplace(Path(cache), map_jobs, counted, lambda *_: None)
+        place = Workplace(Path(cache), map_jobs, mark)
         started = time.perf_counter()
         settings = Settings("class", thresholds="joint")
         decision, appraisal = optimize(stores, labels, settings, place)
         took = time.perf_counter() - started
     return {
         "seconds": took,
-        "counting": marks["counted"] - started,
+        "counting": marks["Counting tuples"] - started,
         "images": decision.scores["images"],
         "weights": decision.weights.tolist(),
         "thresholds": decision.thresholds.tolist(),

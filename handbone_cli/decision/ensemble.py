@@ -18,6 +18,7 @@ from handbone_cli.errors import HandboneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -77,14 +78,12 @@ class Workplace:
     Attributes:
         cache: the folder for statistics.
         map_jobs: does work on jobs, in processes or not.
-        counting: told the images done and their total.
-        choosing: told the bones done and their total.
+        progress: (what, unit) -> a context that is told what is done and the total.
     """
 
     cache: Path
     map_jobs: tabulation.MapJobs
-    counting: Callable[[int, int], None]
-    choosing: Callable[[int, int], None]
+    progress: Callable[[str, str], AbstractContextManager[Callable[[int, int], None]]]
 
 
 def usable_images(stores: Sequence[Store], labels: LabelSource, *, allow_seen: bool) -> list[str]:
@@ -126,12 +125,10 @@ def optimize(
     persons = tuple(stores[0].images[name].person for name in image_ids)
     groups = groups_of(persons, settings.folds, settings.seed)
     limits = float(thresholds[0]), float(thresholds[-1])
-    files = tabulation.count_images(
-        tabulation.jobs_of(stores, image_ids),
-        tabulation.Tabulation(labels, limits, place.cache),
-        place.map_jobs,
-        place.counting,
-    )
+    jobs = tabulation.jobs_of(stores, image_ids)
+    work = tabulation.Tabulation(labels, limits, place.cache)
+    with place.progress("Counting tuples", "images") as report:
+        files = tabulation.count_images(jobs, work, place.map_jobs, report)
     names = stores[0].class_names
     units = _units(settings.scope, stores[0], image_ids, files)
     fitting = Fitting(
@@ -145,9 +142,10 @@ def optimize(
         seed=settings.seed,
     )
     fits = []
-    for fit in place.map_jobs(fitting, units):
-        fits.append(fit)
-        place.choosing(sum(len(each.indices) for each in fits), len(names))
+    with place.progress("Choosing", "bones") as report:
+        for fit in place.map_jobs(fitting, units):
+            fits.append(fit)
+            report(sum(len(each.indices) for each in fits), len(names))
     appraisal = appraise(fits, persons)
     weights, chosen = _decided(fits, thresholds, len(stores), appraisal, all_in=settings.all_in)
     told = settings.told()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from handbone_cli.decision.statistics import tabulate
 from handbone_cli.errors import HandboneError
-from handbone_cli.files import atomic_write, digest_json, file_digest
+from handbone_cli.files import digest_json, file_digest, write_bytes
 from handbone_cli.masks import EMPTY, PackedMask, clip_box
 from handbone_cli.store.boxes import BoxedProbabilities
 from handbone_cli.store.store import image_file
@@ -154,9 +155,10 @@ def save(path: Path, bones: Sequence[BoneTable], shared: NDArray[np.int64]) -> N
         part = rows[start:stop]
         part["q"] = np.stack(bone.members, axis=1)
         part["inside"], part["outside"] = bone.inside, bone.outside
-    with atomic_write(path) as file:
-        for array in (starts, constants, shared, rows):
-            np.save(file, array, allow_pickle=False)
+    content = io.BytesIO()  # numpy writes to a file by itself and does not say that a disk is full
+    for array in (starts, constants, shared, rows):
+        np.save(content, array, allow_pickle=False)
+    write_bytes(path, content.getvalue())
 
 
 @dataclass(frozen=True, eq=False)

@@ -63,12 +63,8 @@ def decide(
     few = len(stores[0].images) < 2 * IMAGES_A_WORKER
     count = workers or (1 if few else default_workers())
     map_jobs = functools.partial(map_in_processes, workers=count)
-    with (
-        progress("Counting tuples") as counting,
-        progress("Choosing", unit="bones", after=1.0) as choosing,
-    ):
-        place = Workplace(make_folder(cache / "statistics"), map_jobs, counting, choosing)
-        decision, appraisal = optimize(stores, truth, settings, place)
+    place = Workplace(make_folder(cache / "statistics"), map_jobs, progress)
+    decision, appraisal = optimize(stores, truth, settings, place)
     document.save(decision, output)
     note_rules(decision, stores)
     show(decision, appraisal)

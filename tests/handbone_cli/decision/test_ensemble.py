@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -13,8 +15,11 @@ TRUTH = np.zeros((2, *SIZE), bool)
 TRUTH[0, 4:14, 4:14] = TRUTH[1, 10:20, 12:26] = True
 
 
-def silent(done, total):
-    assert 0 < done <= total
+@contextlib.contextmanager
+def quiet(what, unit):
+    told = []
+    yield lambda done, total: told.append((done, total))
+    assert told[-1][0] == told[-1][1] > 0, what
 
 
 def shifted(index, pixels, seed):
@@ -53,7 +58,7 @@ def labels(make_labels):
 @pytest.fixture
 def run(tmp_path):
     def run(stores, labels, **changes):
-        place = Workplace(tmp_path / "statistics", map, silent, silent)
+        place = Workplace(tmp_path / "statistics", map, quiet)
         return optimize(stores, labels, Settings(**{"seed": 0} | changes), place)
 
     return run

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import errno
+
 import numpy as np
 import pytest
 
 from handbone_cli.decision import tabulation
 from handbone_cli.decision.tabulation import ImageFile, Tabulation, count_images, jobs_of
 from handbone_cli.errors import HandboneError
+from handbone_cli.files import explain
 from handbone_cli.masks import PackedMask
 
 SIZE, IMAGES = (20, 24), ["a", "b", "c", "d", "e"]
@@ -93,6 +96,15 @@ def test_a_torn_file_is_named(stores, labels, tmp_path, kept):
         ImageFile.open(path).rows(2)
     assert str(caught.value).startswith(f"{path}: not readable statistics (")
     assert str(caught.value).endswith("; delete that file and run it again.")
+
+
+def test_a_full_disk_is_said(stores, labels, tmp_path, monkeypatch):
+    def full(path, content):
+        raise explain(OSError(errno.ENOSPC, "full"), path, "write it")
+
+    monkeypatch.setattr(tabulation, "write_bytes", full)
+    with pytest.raises(HandboneError, match="the disk is full; free some space"):
+        count(stores, labels, tmp_path)
 
 
 def test_shared_pixels_are_counted(stores, labels, tmp_path):
