@@ -88,14 +88,25 @@ def tabulate(
         return BoneTable(rows, none, none, (0, 0), 0, thresholds, sums)
     is_bone = truth.crop(index, box)
     crops = np.stack([member.crop(index, box) for member in members])
-    above = crops.min(axis=0) > 255 * thresholds[1] + ROUNDING
-    is_open = (crops.max(axis=0) > 255 * thresholds[0] - ROUNDING) & ~above
-    tuples, inside, outside = _distinct(crops[:, is_open], is_bone[is_open])
+    # Whole numbers above a cut: compared as they are, and not as float64.
+    low = _first_above(255 * thresholds[0] - ROUNDING)
+    high = _first_above(255 * thresholds[1] + ROUNDING)
+    above = crops.min(axis=0) >= high
+    is_open = (crops.max(axis=0) >= low) & ~above
+    places = np.flatnonzero(is_open)
+    flat = crops.reshape(len(members), -1)
+    tuples, inside, outside = _distinct(flat[:, places], is_bone.ravel()[places])
     always = int(np.count_nonzero(above & is_bone)), int(np.count_nonzero(above & ~is_bone))
     total = int(np.count_nonzero(is_bone))
-    over_bone = crops[:, is_bone].sum(axis=1, dtype=np.int64)
-    sums = np.stack([over_bone, crops.sum(axis=(1, 2), dtype=np.int64)])
+    both = np.stack([flat * is_bone.ravel(), flat])
+    sums = both.sum(axis=2, dtype=np.int64)
     return BoneTable(tuples, inside, outside, always, total, thresholds, sums)
+
+
+def _first_above(cut: float) -> np.uint8 | np.uint16:
+    """The smallest q above a cut; 256, which none is, where there is none."""
+    first = int(np.floor(cut)) + 1
+    return np.uint8(max(first, 0)) if first < 256 else np.uint16(256)
 
 
 def _distinct(
