@@ -7,9 +7,10 @@ import pytest
 
 from handbone_cli.decision.ensemble import Settings, Workplace, optimize
 from handbone_cli.decision.fitting import Fitting, Nested
+from handbone_cli.decision.line_search import search_line
 from handbone_cli.decision.tabulation import ImageFile, Tabulation, count_images, jobs_of
 from handbone_cli.decision.thresholds import grid
-from handbone_cli.decision.unit_tables import UnitTables
+from handbone_cli.decision.unit_tables import Found, UnitTables
 from handbone_cli.errors import HandboneError
 from handbone_cli.masks import PackedMask
 
@@ -162,7 +163,8 @@ def test_settings_that_contradict_themselves(choose, changes, said):
 
 def test_what_a_person_is_scored_by_never_saw_that_person(make_store, make_labels, tmp_path):
     """Another truth of one group's people does not move what was chosen for that group."""
-    stores = [make_store(f"m{n}", member(n, [0.3] * 4), names=NAMES) for n in (1, 2)]
+    pair = member(1, [0.2] * 4), member(2, [0.5] * 4)
+    stores = [make_store(f"m{n}", each, names=NAMES) for n, each in enumerate(pair)]
     persons = tuple(stores[0].images[name].person for name in IMAGES)
     groups = np.array([int(person[2:]) % 4 for person in persons])
 
@@ -180,5 +182,25 @@ def test_what_a_person_is_scored_by_never_saw_that_person(make_store, make_label
 
     for group in (0, 3):
         honest, spoilt = (chosen_without(group, spoilt) for spoilt in (False, True))
+        assert honest.weights[0] > 0.5, "something was chosen"
         assert honest.weights.tolist() == spoilt.weights.tolist()
         assert honest.places.tolist() == spoilt.places.tolist()
+
+
+def test_a_line_is_searched_at_every_step(make_store, labels, tmp_path):
+    """The best stretch of a line is as good as the best of many points on it."""
+    pair = member(1, [0.3] * 4), member(2, [0.2] * 4)
+    stores = [make_store(f"m{n}", each, names=NAMES) for n, each in enumerate(pair)]
+    groups = np.arange(len(IMAGES)) // 2 % 3
+    work = Tabulation(labels, (0.2, 0.8), tmp_path / "statistics")
+    files = count_images(jobs_of(stores, IMAGES), work, map, lambda done, total: None)
+    tables = UnitTables([ImageFile.open(path) for path in files], (0, 2), groups, grid())
+    trained = np.array([True, False, True])
+    start = Found(np.array([0.9, 0.1]), tables.uniform.places)
+    end = np.array([0.0, 1.0])
+    part = search_line(tables, trained, start, end)
+    points = [(1 - p) * start.weights + p * end for p in [*np.linspace(0, 1, 301), part]]
+    values = tables.values(points, trained)
+    assert 0 < part < 1
+    assert values[-1] > values[0]
+    assert values[-1] >= values.max() - 1e-12
