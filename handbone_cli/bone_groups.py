@@ -38,6 +38,14 @@ class BoneGroups:
     small: tuple[int, ...] = ()
     pairs: tuple[Pair, ...] = ()
 
+    def clusters(self) -> list[tuple[int, ...]]:
+        """The bones that overlap, directly or over others, together; sorted."""
+        found: list[set[int]] = []
+        for pair in self.pairs:
+            joined = [cluster for cluster in found if cluster & {*pair}]
+            found = [c for c in found if c not in joined] + [{*pair}.union(*joined)]
+        return sorted(tuple(sorted(cluster)) for cluster in found)
+
     def small_names(self, class_names: Sequence[str]) -> list[str]:
         """The small bones by name."""
         return [class_names[index] for index in self.small]

@@ -29,6 +29,7 @@ COMMANDS = {
     "schedule": "Run a queue of experiments.",
     "store": "Look into stores of probabilities; import and export them.",
     "submit": "Write masks as a CSV and read it back.",
+    "thresholds": "Choose the probability from which on a pixel is bone.",
     "train": "Train a model as a recipe says.",
     "visualize": "Draw overlays and a contact sheet.",
     "weights": "Import old checkpoints, and show what a file of weights holds.",

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from handbone_cli.commands.vote import vote
-
-if TYPE_CHECKING:
-    from handbone_cli.decision.cross_fitting import Choice
-    from handbone_cli.decision.document import Decision
 
 
 @click.group()
@@ -25,22 +20,54 @@ ensemble.add_command(vote)
 @ensemble.command()
 @click.argument("stores", nargs=-1, required=True, type=Path)
 @click.option(
-    "--per-class",
-    is_flag=True,
-    help="A set of weights for every bone; else one for all bones together.",
+    "--per-class", "scope", flag_value="class", help="A set of weights for every bone; else one."
 )
+@click.option(
+    "--per-group", "scope", flag_value="group",
+    help="A set for bones that overlap, one for small bones, one for the rest.",
+)  # fmt: skip
+@click.option(
+    "--thresholds", type=click.Choice(["half", "after", "joint"]), default="half",
+    show_default=True, help="A threshold for every bone: none, for the weights found, with them.",
+)  # fmt: skip
+@click.option(
+    "--range", "limits", nargs=2, type=float, default=(0.2, 0.8), show_default=True,
+    metavar="LOW HIGH", help="Where to look for thresholds, in steps of 1/255.",
+)  # fmt: skip
+@click.option(
+    "--method", type=click.Choice(["table", "greedy", "line", "source"]), default="table",
+    show_default=True, help="How weights are looked for.",
+)  # fmt: skip
+@click.option(
+    "--metric", type=click.Choice(["hard", "soft"]), default="hard", show_default=True,
+    help="Dice that weights are looked for by; the verdict is by hard Dice.",
+)  # fmt: skip
 @click.option("--labels", help="Recipe, folder or CSV with the truth.  [default: the stores' own]")
 @click.option(
     "--allow-seen", is_flag=True, help="Also use images of people a model was trained on."
 )
+@click.option("--all-in", is_flag=True, help="Take the in-sample choice, whatever the verdict.")
+@click.option(
+    "--folds", type=click.IntRange(2), default=5, show_default=True, help="Groups of people."
+)
 @click.option("--seed", default=21, show_default=True, help="Of the groups of people.")
+@click.option("--picture", type=Path, help="Draw the gains of every bone to this file (.svg).")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
 @click.option("-o", "--output", type=Path, required=True, help="Decision (.toml) to write.")
 def optimize(
     stores: tuple[Path, ...],
-    per_class: bool,
+    scope: str | None,
+    thresholds: str,
+    limits: tuple[float, float],
+    method: str,
+    metric: str,
     labels: str | None,
     allow_seen: bool,
+    all_in: bool,
+    folds: int,
     seed: int,
+    picture: Path | None,
+    workers: int | None,
     output: Path,
 ) -> None:
     """Choose the weights of STORES on people their models never saw, and judge by cross-fitting.
@@ -49,55 +76,15 @@ def optimize(
 
     \b
     hb ensemble optimize stores/a_val stores/b_val --per-class -o ensemble.toml
+    hb ensemble optimize stores/a_val stores/b_val --per-class --thresholds joint -o e.toml
     """
-    from handbone_cli.commands.wiring.labels import open_labels
-    from handbone_cli.decision import document
-    from handbone_cli.decision import ensemble as decisions
-    from handbone_cli.errors import HandboneError
-    from handbone_cli.files import refuse_foreign
-    from handbone_cli.host.registry import installed
-    from handbone_cli.store.store import Store
-    from handbone_cli.terminal.progress import progress
+    from handbone_cli.commands.wiring.deciding import decide
+    from handbone_cli.decision.ensemble import Settings
 
-    if output.suffix != ".toml":
-        raise HandboneError(f"{output}: a decision is a .toml file; give -o such a name.")
-    if len({path.resolve() for path in stores}) < len(stores):
-        raise HandboneError("the same store is named twice.")
-    refuse_foreign(output, "a decision", document.is_decision)
-    opened = [Store.open(path) for path in stores]
-    truth = open_labels(labels, opened, opened[0].class_names, installed())
-    with progress("Counting tuples") as report:
-        decision, choice = decisions.optimize(
-            opened, truth, per_class=per_class, allow_seen=allow_seen, seed=seed, report=report
-        )
-    document.save(decision, output)
-    if not decision.postprocess and any(s.manifest["settings"].get("postprocess") for s in opened):
-        click.echo("the members' post-processing differs, so none is applied", err=True)
-    show(decision, choice)
-    click.echo(str(output))
-
-
-def show(decision: Decision, choice: Choice) -> None:
-    """The weights and what they are worth."""
-    from handbone_cli.terminal.tables import show_table
-
-    names = [path.name for path in decision.members]
-    if decision.scores["per_class"] and choice.kept:
-        rows = [
-            (name, *(f"{w:.2f}" for w in weights), f"{gain:+.4f}")
-            for name, weights, gain in zip(
-                decision.class_names, decision.weights, choice.gain_per_class, strict=True
-            )
-        ]
-        show_table(("bone", *names, "cross-fitted gain"), rows)
-    else:
-        show_table(("all bones", *names), [("weight", *(f"{w:.2f}" for w in decision.weights[0]))])
-    click.echo(
-        f"mean Dice: uniform {choice.uniform:.4f}, in-sample {choice.in_sample:.4f}, "
-        f"cross-fitted {choice.cross_fitted:.4f}"
+    settings = Settings(
+        scope or "all", method, metric, thresholds, limits, folds, seed, allow_seen, all_in
     )
-    verdict = "kept" if choice.kept else "refused: uniform weights stay"
-    click.echo(f"gain on people left out {choice.gain:+.4f} +- {choice.gain_error:.4f}: {verdict}")
+    decide(stores, labels, settings, output, picture=picture, workers=workers)
 
 
 @ensemble.command("run")

@@ -71,11 +71,7 @@ def choose(
     Raises:
         HandboneError: fewer than two people.
     """
-    people = sorted(set(persons))
-    if len(people) < 2:
-        raise HandboneError("choosing weights needs images of at least two people.")
-    group = deal(people, min(folds, len(people)), stream=STREAM, seed=seed)
-    membership = np.array([group[person] for person in persons])
+    membership = groups_of(persons, folds, seed)
     left_out = np.empty(scores.shape[1:])
     for fold in np.unique(membership):
         others = membership != fold
@@ -98,6 +94,38 @@ def choose(
     )
 
 
+def groups_of(persons: Sequence[str], folds: int, seed: int) -> NDArray[np.intp]:
+    """The group of people (N,) that every image is left out with, from 0; none is empty.
+
+    Raises:
+        HandboneError: fewer than two people.
+    """
+    people = sorted(set(persons))
+    if len(people) < 2:
+        raise HandboneError("choosing weights needs images of at least two people.")
+    group = deal(people, min(folds, len(people)), stream=STREAM, seed=seed)
+    return np.array([group[person] for person in persons], np.intp)
+
+
+def one_standard_error(scores: NDArray[np.float64], persons: Sequence[str]) -> int:
+    """The first of some settings, the plainest first, that is as good as the best one.
+
+    That is: behind it by no more than one standard error of the paired difference, clustered by
+    person (the rule of Breiman et al., 1984, on differences). The first is taken, too, where there
+    are fewer than two people to tell by.
+
+    Args:
+        scores: (S, N) of S settings on N images.
+        persons: (N,) whose image it is.
+    """
+    best = int(scores.mean(axis=1).argmax())
+    for place in range(best):
+        behind = scores[best] - scores[place]
+        if not behind.mean() > clustered_error(behind, list(persons)):
+            return place
+    return best
+
+
 def select(
     scores: NDArray[np.float64], persons: Sequence[str], *, per_class: bool
 ) -> NDArray[np.intp]:
@@ -110,9 +138,7 @@ def select(
 
 def _select_one(scores: NDArray[np.float64], persons: Sequence[str]) -> int:
     best = int(scores.mean(axis=1).argmax())
-    gains = scores[best] - scores[0]
-    error = clustered_error(gains, list(persons))
-    return best if gains.mean() > error else 0
+    return best if one_standard_error(scores[[0, best]], persons) else 0
 
 
 def _best(scores: NDArray[np.float64], *, per_class: bool) -> float:

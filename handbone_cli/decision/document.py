@@ -18,11 +18,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, 2)
+"""Formats that are read; in 1 there was no [search], its words stood in [scores]."""
 JOIN = "+"
 """Between the digests of several models, each of which predicted a part of a store."""
 MARK = b"# Written by `hb "
 HEADER = "# Written by `hb ensemble optimize`; read by submit, evaluate and visualize.\n"
+ALL_IN = (
+    "# --all-in: taken as found on all people, whatever the verdict; on others expect a gain of\n"
+    "# `searched_gain` in [scores], not of `in_sample_gain`.\n"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +44,7 @@ class Decision:
         models: the digests of the weights that the stores were predicted with.
         postprocess: spatial rules by name, with their options.
         scores: what was measured when choosing.
+        search: how it was chosen: scope, method, metric, thresholds, folds, seed.
     """
 
     class_names: tuple[str, ...]
@@ -48,6 +55,7 @@ class Decision:
     models: tuple[str, ...] = ()
     postprocess: tuple[dict[str, Any], ...] = ()
     scores: dict[str, Any] = field(default_factory=dict)
+    search: dict[str, Any] = field(default_factory=dict)
 
     def on(self, members: Sequence[Path]) -> Decision:
         """The same decision for other stores of the same models, in the same order."""
@@ -86,13 +94,15 @@ def save(decision: Decision, path: Path) -> None:
     document = {
         "format": FORMAT,
         "class_names": list(names),
+        "search": decision.search,
         "scores": decision.scores,
         "weights": {n: row.tolist() for n, row in zip(names, decision.weights, strict=True)},
         "thresholds": {n: float(t) for n, t in zip(names, decision.thresholds, strict=True)},
         "members": members,
         "postprocess": list(decision.postprocess),
     }
-    write_text(path, HEADER + tomli_w.dumps(document))
+    head = HEADER + ALL_IN * bool(decision.search.get("all_in"))
+    write_text(path, head + tomli_w.dumps(document))
 
 
 def is_decision(head: bytes) -> bool:
@@ -104,8 +114,10 @@ def load(path: Path) -> Decision:
     """Read a decision; one sentence if it is not one."""
     table = parse_toml(require(path, "a decision (.toml) that `hb ensemble optimize` writes"))
     try:
-        if table["format"] != FORMAT:
-            raise HandboneError(f"{path}: is a decision of format {table['format']}, not {FORMAT}.")
+        if table["format"] not in READ:
+            raise HandboneError(
+                f"{path}: is a decision of format {table['format']}; this handbone reads 1 and 2."
+            )
         names = tuple(table["class_names"])
         decision = Decision(
             names,
@@ -116,6 +128,7 @@ def load(path: Path) -> Decision:
             tuple(member["model"] for member in table["members"]),
             tuple(table.get("postprocess", [])),
             dict(table.get("scores", {})),
+            dict(table.get("search", {})),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise HandboneError(

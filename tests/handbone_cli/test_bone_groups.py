@@ -81,3 +81,9 @@ def test_what_is_logged():
     two = BoneGroups((2, 3)).figures(NAMES, dice, np.zeros(0))
     assert two == {"small_bones": pytest.approx((0.123456 + 0.6) / 2, abs=1e-5)}
     assert NO_GROUPS.figures(NAMES, dice, np.zeros(0)) == {}
+
+
+def test_bones_that_overlap_over_others_are_one_cluster():
+    groups = BoneGroups(pairs=((4, 5), (0, 7), (5, 9), (1, 2)))
+    assert groups.clusters() == [(0, 7), (1, 2), (4, 5, 9)]
+    assert BoneGroups().clusters() == []

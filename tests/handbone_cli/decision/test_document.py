@@ -88,7 +88,8 @@ def test_wrong_weights_are_refused(tmp_path, weights, message):
         (("Radius = 0.5\n", ""), "not a decision file ('Radius' is missing or wrong)."),
         (("Radius = 0.5\n", 'Radius = "x"\n'), "not a decision file (could not convert"),
         (("digest = ", "digset = "), "not a decision file ('digest' is missing or wrong)."),
-        (("format = 1", "format = "), "not TOML: "),
+        (("format = 2", "format = "), "not TOML: "),
+        (("format = 2", "format = 3"), "is a decision of format 3; this handbone reads 1 and 2."),
     ],
 )
 def test_what_is_no_decision(tmp_path, change, message):
@@ -98,6 +99,26 @@ def test_what_is_no_decision(tmp_path, change, message):
     assert change[0] in text
     path.write_text(text.replace(*change))
     assert said(document.load, path).startswith(f"{path}: {message}")
+
+
+def test_a_decision_of_format_1_is_read(tmp_path):
+    path = tmp_path / "decision.toml"
+    document.save(decision(tmp_path, scores={"seed": 3}, search={"scope": "all"}), path)
+    text = path.read_text()
+    head, rest = text.split('[search]\nscope = "all"\n')
+    path.write_text(head.replace("format = 2", "format = 1") + rest)
+    old = document.load(path)
+    assert (old.search, old.scores) == ({}, {"seed": 3})
+    assert np.array_equal(old.weights, decision(tmp_path).weights)
+
+
+def test_all_in_is_said_in_the_file(tmp_path):
+    path = tmp_path / "decision.toml"
+    document.save(decision(tmp_path, search={"all_in": True}), path)
+    assert path.read_text().splitlines()[1].startswith("# --all-in: taken as found on all people")
+    assert document.load(path).search == {"all_in": True}
+    document.save(decision(tmp_path, search={"all_in": False}), path)
+    assert "--all-in" not in path.read_text()
 
 
 def test_a_decision_is_known_by_its_head(tmp_path):

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
-from handbone_cli.decision.decide import DecidedMasks
-from handbone_cli.decision.document import Decision
-from handbone_cli.decision.ensemble import optimize, score_candidates, usable_images
-from handbone_cli.decision.weights import candidates
+from handbone_cli.decision.ensemble import Settings, Workplace, optimize, usable_images
 from handbone_cli.errors import HandboneError
 from handbone_cli.masks import PackedMask
-from handbone_cli.scores import dice_per_class
 
 SIZE = (24, 30)
 IMAGES = [f"image{number}" for number in range(8)]
@@ -17,8 +15,11 @@ TRUTH = np.zeros((2, *SIZE), bool)
 TRUTH[0, 4:14, 4:14] = TRUTH[1, 10:20, 12:26] = True
 
 
-def silent(done, total):
-    assert 0 < done <= total
+@contextlib.contextmanager
+def quiet(what, unit):
+    told = []
+    yield lambda done, total: told.append((done, total))
+    assert told[-1][0] == told[-1][1] > 0, what
 
 
 def shifted(index, pixels, seed):
@@ -54,9 +55,13 @@ def labels(make_labels):
     return make_labels({name: PackedMask.from_dense(TRUTH) for name in IMAGES})
 
 
-def run(stores, labels, **changes):
-    options = {"per_class": True, "allow_seen": False, "seed": 0, "report": silent} | changes
-    return optimize(stores, labels, **options)
+@pytest.fixture
+def run(tmp_path):
+    def run(stores, labels, **changes):
+        place = Workplace(tmp_path / "statistics", map, quiet)
+        return optimize(stores, labels, Settings(**{"seed": 0} | changes), place)
+
+    return run
 
 
 def said(call, *arguments, **named):
@@ -65,41 +70,33 @@ def said(call, *arguments, **named):
     return str(caught.value)
 
 
-def test_scores_are_those_of_the_masks_that_the_weights_make(pair, labels):
+def test_each_bone_goes_to_the_model_that_knows_it(run, pair, labels):
     stores = pair()
-    weights = candidates(2)
-    scores = score_candidates(stores, labels, IMAGES, weights, silent)
-    assert scores.shape == (len(weights), 8, 2)
-    for row in (0, 1, 4):
-        made = Decision(("a", "b"), np.stack([weights[row]] * 2), np.full(2, 0.5), ())
-        masks = DecidedMasks(made, stores)
-        for place, name in enumerate(IMAGES[:3]):
-            expected = dice_per_class(masks.mask(name), labels.masks[name])
-            assert np.array_equal(scores[row, place], expected)
-
-
-def test_each_bone_goes_to_the_model_that_knows_it(pair, labels):
-    stores = pair()
-    decision, choice = run(stores, labels)
-    assert choice.kept
+    decision, appraisal = run(stores, labels)
+    assert appraisal.kept
+    assert appraisal.changed == (True, True)
     assert decision.weights[0, 0] > 0.5 > decision.weights[0, 1]
     assert decision.weights[1, 1] > 0.5 > decision.weights[1, 0]
     assert decision.thresholds.tolist() == [0.5, 0.5]
     assert decision.members == tuple(store.path for store in stores)
     assert decision.digests == tuple(store.digest() for store in stores)
     assert (decision.scores["images"], decision.scores["people"]) == (8, 4)
-    assert decision.scores["gain"] == choice.gain > 0
+    assert decision.scores["gain"] == appraisal.overall.left_out > 0
+    assert decision.search == {
+        "scope": "class", "method": "table", "metric": "hard", "thresholds": "half", "folds": 5,
+        "seed": 0, "allow_seen": False, "all_in": False,
+    }  # fmt: skip
     assert decision.scores["cross_fitted"] > decision.scores["uniform"]
 
 
-def test_models_alike_stay_uniform(make_store, labels):
+def test_models_alike_stay_uniform(run, make_store, labels):
     planes = {name: shifted(0, 2, 5).astype(np.uint8) for name in IMAGES}
-    decision, choice = run([make_store(name, planes) for name in "xy"], labels)
-    assert not choice.kept
+    decision, appraisal = run([make_store(name, planes) for name in "xy"], labels)
+    assert not appraisal.kept
     assert decision.weights.tolist() == [[0.5, 0.5]] * 2
 
 
-def test_people_trained_on_are_refused_unless_said_knowingly(pair, labels):
+def test_people_trained_on_are_refused_unless_said_knowingly(run, pair, labels):
     stores = pair(seen=("ID1",))
     assert said(run, stores, labels) == (
         f"{stores[0].path}: its model was trained on the people of 2 of these images "
@@ -107,7 +104,7 @@ def test_people_trained_on_are_refused_unless_said_knowingly(pair, labels):
         "--allow-seen to use them knowingly."
     )
     decision, _ = run(stores, labels, allow_seen=True)
-    assert decision.scores["allow_seen"] is True
+    assert decision.search["allow_seen"] is True
 
 
 def test_only_labelled_images_count(pair, make_labels):
@@ -119,7 +116,7 @@ def test_only_labelled_images_count(pair, make_labels):
     )
 
 
-def test_stores_of_other_classes_are_refused(pair, labels, make_store):
+def test_stores_of_other_classes_are_refused(run, pair, labels, make_store):
     first, _ = pair()
     planes = {name: np.zeros((2, *SIZE), np.uint8) for name in IMAGES}
     other = make_store("other", planes, names=("x", "y"))
@@ -128,7 +125,7 @@ def test_stores_of_other_classes_are_refused(pair, labels, make_store):
     )
 
 
-def test_one_store_has_nothing_to_be_weighed_against(pair, labels):
+def test_one_store_has_nothing_to_be_weighed_against(run, pair, labels):
     store = pair()[0]
     assert said(run, [store], labels) == (
         f"{store.path}: one store has nothing to be weighed against; name two or more, or use it "
@@ -142,7 +139,7 @@ RULE = {"name": "remove_small", "min_area": 5}
 @pytest.mark.parametrize(
     ("second", "shared"), [([RULE], (RULE,)), ([], ()), ([{**RULE, "min_area": 6}], ())]
 )
-def test_spatial_rules_are_kept_where_all_members_agree(make_store, labels, second, shared):
+def test_spatial_rules_are_kept_where_all_members_agree(run, make_store, labels, second, shared):
     planes = {name: shifted(0, 2, 5).astype(np.uint8) for name in IMAGES}
     stores = [
         make_store("x", planes, settings={"postprocess": [RULE]}),

@@ -6,7 +6,6 @@ import pytest
 from handbone_cli.decision.decide import is_bone
 from handbone_cli.decision.statistics import tabulate
 from handbone_cli.decision.weights import candidates
-from handbone_cli.errors import HandboneError
 from handbone_cli.masks import PackedMask
 from handbone_cli.scores import dice_per_class
 from handbone_cli.store.boxes import BoxedProbabilities
@@ -99,12 +98,25 @@ def test_a_threshold_out_of_range_is_refused(threshold):
         table.dice(np.ones((1, 1)), threshold)
 
 
-def test_eight_members_fit_and_nine_do_not():
-    members = [random_member((5, m), absent=False) for m in range(9)]
+@pytest.mark.parametrize("count", [7, 8, 10, 17])
+def test_any_number_of_members_fits(count):
+    members = [random_member((5, m), absent=m == 4) for m in range(count)]
     truth = random_truth(5, absent=False)
-    weights = np.array([np.full(8, 1 / 8), np.eye(8)[7]])
-    expected = [dense_dice(members[:8], truth, row, 0.5)[0] for row in weights]
-    assert tabulate(members[:8], truth, 0).dice(weights, 0.5).tolist() == expected
-    with pytest.raises(HandboneError) as caught:
-        tabulate(members, truth, 0)
-    assert str(caught.value) == "an ensemble of 9 stores; at most 8 for now."
+    draw = np.random.default_rng(count)
+    weights = np.concatenate([draw.dirichlet(np.ones(count), 4), np.eye(count)[-2:]])
+    for threshold in (0.37, 0.5):
+        expected = [dense_dice(members, truth, row, threshold) for row in weights]
+        tables = [tabulate(members, truth, index, (0.3, 0.6)) for index in (0, 1)]
+        got = np.stack([table.dice(weights, threshold) for table in tables], axis=1)
+        assert np.array_equal(got, expected)
+    distinct = np.stack(tables[0].members, axis=1)
+    assert len(np.unique(distinct, axis=0)) == len(distinct)
+
+
+def test_the_sums_are_those_of_the_planes():
+    members = [random_member((3, m), absent=False) for m in range(2)]
+    truth = random_truth(3, absent=False)
+    table = tabulate(members, truth, 1, (0.45, 0.55))
+    planes = [member.crop(1, WHOLE).astype(int) for member in members]
+    bone = truth.crop(1, WHOLE)
+    assert table.sums.tolist() == [[p[bone].sum() for p in planes], [p.sum() for p in planes]]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from handbone_cli.decision.weights import candidates
+from handbone_cli.decision.weights import candidates, shrink, simplex
 
 
 @pytest.mark.parametrize("members", [1, 2, 3, 4, 8])
@@ -24,6 +24,26 @@ def test_singles_pairs_and_the_way_to_uniform_are_among_them(members):
         for shrinkage in (0, 0.25, 0.5, 0.75):
             row = shrinkage / members + (1 - shrinkage) * corner
             assert tuple(np.round(row, 6)) in rows
+
+
+@pytest.mark.parametrize(("members", "subsets"), [(4, 15), (5, 31), (6, 21)])
+def test_up_to_five_members_every_subset_is_a_choice(members, subsets):
+    rows = candidates(members)
+    even = [row for row in rows if len(np.unique(row[row > 0].round(9))) == 1]
+    assert len(even) == subsets + (members == 6)  # of six: singles, pairs, and all of them
+
+
+def test_shrinking_goes_to_uniform():
+    row = np.array([1.0, 0.0, 0.0, 0.0])
+    assert shrink(row, 0.0).tolist() == row.tolist()
+    assert shrink(row, 0.6).tolist() == pytest.approx([0.55, 0.15, 0.15, 0.15])
+    assert shrink(np.array([0.3, 0.3, 0.4]), 1.0).tolist() == [1 / 3] * 3, "to the last bit"
+
+
+def test_a_simplex_has_every_composition_once():
+    rows = [tuple(row) for row in simplex(3, 5)]
+    assert set(rows) == {(a / 5, b / 5, (5 - a - b) / 5) for a in range(6) for b in range(6 - a)}
+    assert len(rows) == 21
 
 
 def test_up_to_three_members_get_a_lattice_of_fifths():
