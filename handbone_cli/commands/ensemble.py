@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from handbone_cli.commands.ensemble_rules import rules
+
 if TYPE_CHECKING:
     from handbone_cli.decision.cross_fitting import Choice
     from handbone_cli.decision.document import Decision
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 @click.group()
 def ensemble() -> None:
     """Weigh models against each other."""
+
+
+ensemble.add_command(rules)
 
 
 @ensemble.command()

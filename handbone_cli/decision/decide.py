@@ -72,6 +72,11 @@ class DecidedMasks:
         """Whose image it is."""
         return self._stores[0].images[image_id].person
 
+    def then(self, rules: Sequence[ScopedRule]) -> DecidedMasks:
+        """The same masks with further rules laid on them."""
+        every = [*self._rules, *rules]
+        return DecidedMasks(self._decision, self._stores, every, self._read_grey)
+
     def mask(self, image_id: str) -> PackedMask:
         """The masks of one image."""
         bones, size = self.bones(image_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,14 @@ Labels: TypeAlias = "Polygons | PackedMask"
 
 
 class Options(BaseModel):
-    """Base of a component's options: typed, documented, unknown keys refused, never changed."""
+    """Base of a component's options: typed, documented, unknown keys refused, never changed.
+
+    Attributes:
+        grid: post-processors only: option -> the values that `hb ensemble rules` chooses among.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
 
 
 class NoOptions(Options):

@@ -99,8 +99,15 @@ def decided_masks(
 
 def radiographs(store: Store, registry: Registry) -> Callable[[str], NDArray[np.uint8]]:
     """Image id -> its grey (H, W) uint8; where they are is looked up when one is asked for."""
-    opened = functools.cache(lambda: image_reader(store, registry))
-    return lambda image_id: opened()(image_id)
+
+    @functools.cache
+    def opened() -> Callable[[str], NDArray[np.uint8]]:
+        return image_reader(store, registry)
+
+    def read(image_id: str) -> NDArray[np.uint8]:
+        return opened()(image_id)
+
+    return read
 
 
 def open_submission(
