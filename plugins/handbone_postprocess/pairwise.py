@@ -59,8 +59,8 @@ class WindowFilter:
                 space = self._space[self._reach + dy] * self._space[self._reach + dx]
                 apart = cv2.absdiff(self._grey[here], self._grey[there])
                 weights = cv2.LUT(apart, self._tone * space).reshape(apart.shape)
-                result[here] += weights * values[there]
-                result[there] += weights * values[here]
+                cv2.accumulateProduct(weights, values[there], result[here])
+                cv2.accumulateProduct(weights, values[here], result[there])
         return result
 
 

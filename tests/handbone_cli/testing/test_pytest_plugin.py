@@ -65,7 +65,10 @@ def test_each_check_is_an_item(plugin):
     assert [words[0].rpartition("::")[2] for words in lines] == [
         *(f"module-acme_rule-{check}" for check in ("loads", "api", "light")),
         *(f"postprocessors-rule-{check}" for check in ("summary", "options", "builds")),
-        *(f"postprocessors-rule-{check}" for check in ("booleans", "inputs", "repeats", "bones")),
+        *(
+            f"postprocessors-rule-{check}"
+            for check in ("booleans", "inputs", "repeats", "bones", "scope")
+        ),
     ]
     assert {words[1] for words in lines} == {"PASSED"}
 
