@@ -108,7 +108,9 @@ def make_variants(
         for keys, value in (parse_override(option, "--rule") for option in options)
     }
     if taken := POSTPROCESS_KEYS & set(parsed):
-        raise HandboneError(f"--rule {text}: {', '.join(taken)} is what will be chosen; leave it.")
+        raise HandboneError(
+            f"--rule {text}: {', '.join(taken)} is what will be chosen; leave it out."
+        )
     for key, values in parsed.items():
         if not values:
             raise HandboneError(f"--rule {text}: {key} has no value to try.")

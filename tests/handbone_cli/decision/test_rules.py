@@ -14,7 +14,7 @@ from handbone_cli.masks import PackedMask
 from handbone_cli.scores import dice_per_class
 
 SIZE = (48, 64)
-LUCK = 2
+LUCK = 1
 IMAGES = [f"image{number}" for number in range(16)]
 NAMES = ("bone0", "bone1")
 TRUTH = np.zeros((2, *SIZE), bool)
