@@ -14,7 +14,7 @@ from handbone_cli.masks import PackedMask
 from handbone_cli.scores import dice_per_class
 
 SIZE = (48, 64)
-LUCK = 1
+LUCK = 4
 IMAGES = [f"image{number}" for number in range(16)]
 NAMES = ("bone0", "bone1")
 TRUTH = np.zeros((2, *SIZE), bool)
@@ -157,6 +157,25 @@ def test_a_rule_that_only_seems_to_help_is_refused(masks, labels):
     assert verdict.variants == (None, None)
 
 
+def test_a_bone_that_does_not_gain_itself_keeps_what_it_had(masks, labels):
+    # The same, and the other bone has a speck of 4 px everywhere.
+    coins = np.random.default_rng(LUCK).random((8, len(AREAS))) < 0.5
+
+    def speck(_, dense):
+        pieces(dense, np.ones(len(AREAS)))
+        dense[0, 40:42, 4:6] = True
+
+    for number, name in enumerate(IMAGES):
+        dense = TRUTH.copy()
+        pieces(dense, coins[number // 2])
+        labels.masks[name] = PackedMask.from_dense(dense)
+    source = masks(speck)
+    verdict = run(source, labels, [({"area": area}, without(area)) for area in AREAS])
+    assert verdict.choice.chosen[1] > 0  # whose gain was luck
+    assert verdict.choice.gain_per_class[1] < 0 < verdict.choice.gain_per_class[0]
+    assert verdict.sections == ({"area": 4, "classes": ["bone0"]},)
+
+
 class Exchanging:
     """A HandRule: the upper bone is bone0."""
 
@@ -186,6 +205,19 @@ def test_swaps_are_repaired_for_all_bones_together(masks, labels):
     assert verdict.choice.gain == pytest.approx(0.5)
     assert masks(swapped).then(verdict.rules).mask("image2").boxes() == [
         (4, 20, 4, 24), (24, 44, 30, 50)]  # fmt: skip
+
+
+def test_an_exchange_that_helps_one_bone_more_than_it_costs_the_other_is_for_both(masks, labels):
+    truth = TRUTH.copy()
+    truth[1] = np.roll(TRUTH[0], 8, axis=1)
+    labels.masks = {name: PackedMask.from_dense(truth) for name in IMAGES}
+
+    def partly(number, dense):
+        dense[1], dense[0] = TRUTH[0], np.roll(TRUTH[0], 20, axis=0)
+
+    verdict = run(masks(partly), labels, [({"name": "wrong"}, Misled())])
+    assert verdict.choice.gain_per_class == pytest.approx([1, -0.6])
+    assert verdict.sections == ({"name": "wrong"},)
 
 
 def test_a_swap_of_what_is_right_is_refused(masks, labels):
