@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from handbone_cli.anatomy.hand import HAND_BONES
+    from handbone_cli.anatomy.hand_fit import HandFit
     from handbone_cli.anatomy.shape_model import ShapeModel
+    from handbone_cli.data.audit.naming import best_naming
     from handbone_cli.data.dicom import (
         DicomHeader,
         find_dicom_files,
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from handbone_cli.files import atomic_write, claim_folder, make_folder, read_json, write_json
     from handbone_cli.host.hookspecs import API_VERSION, Register, hookimpl
     from handbone_cli.host.interfaces import (
+        Arrangement,
+        Bone,
         DatasetContext,
         LoaderContext,
         LossContext,
@@ -47,9 +51,12 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "API_VERSION": "handbone_cli.host.hookspecs",
+    "Arrangement": "handbone_cli.host.interfaces",
+    "Bone": "handbone_cli.host.interfaces",
     "DatasetContext": "handbone_cli.host.interfaces",
     "DicomHeader": "handbone_cli.data.dicom",
     "HAND_BONES": "handbone_cli.anatomy.hand",
+    "HandFit": "handbone_cli.anatomy.hand_fit",
     "HandboneError": "handbone_cli.errors",
     "LoaderContext": "handbone_cli.host.interfaces",
     "LossContext": "handbone_cli.host.interfaces",
@@ -68,6 +75,7 @@ _HOMES = {
     "TtaContext": "handbone_cli.host.interfaces",
     "WindowContext": "handbone_cli.host.interfaces",
     "atomic_write": "handbone_cli.files",
+    "best_naming": "handbone_cli.data.audit.naming",
     "claim_folder": "handbone_cli.files",
     "decode_grey": "handbone_cli.data.images",
     "find_dicom_files": "handbone_cli.data.dicom",
@@ -87,8 +95,11 @@ _HOMES = {
 __all__ = [
     "API_VERSION",
     "HAND_BONES",
+    "Arrangement",
+    "Bone",
     "DatasetContext",
     "DicomHeader",
+    "HandFit",
     "HandboneError",
     "LoaderContext",
     "LossContext",
@@ -107,6 +118,7 @@ __all__ = [
     "TtaContext",
     "WindowContext",
     "atomic_write",
+    "best_naming",
     "claim_folder",
     "decode_grey",
     "find_dicom_files",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from handbone_cli.commands.ensemble_rules import rules
 from handbone_cli.commands.vote import vote
 
 
@@ -15,6 +16,7 @@ def ensemble() -> None:
 
 
 ensemble.add_command(vote)
+ensemble.add_command(rules)
 
 
 @ensemble.command()

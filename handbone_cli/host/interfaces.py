@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,14 @@ Labels: TypeAlias = "Polygons | PackedMask"
 
 
 class Options(BaseModel):
-    """Base of a component's options: typed, documented, unknown keys refused, never changed."""
+    """Base of a component's options: typed, documented, unknown keys refused, never changed.
+
+    Attributes:
+        grid: post-processors only: option -> the values that `hb ensemble rules` chooses among.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
 
 
 class NoOptions(Options):
@@ -146,10 +151,68 @@ class TtaTransform(Protocol):
 
 
 class PostProcessor(Protocol):
-    """A spatial rule on one bone at a time. `build(options, PostContext) -> PostProcessor`."""
+    """A spatial rule on one bone at a time. `build(options, PostContext) -> PostProcessor`.
+
+    A builder may also give a BoneRule or a HandRule, which see more.
+    """
 
     def __call__(self, mask: NDArray[np.bool_], class_name: str) -> NDArray[np.bool_]:
         """(h, w) booleans in the bone's box -> the same shape; other bones are out of reach."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bone:
+    """One bone of an image as it is decided so far; nothing is read until asked for.
+
+    Attributes:
+        class_name: its name.
+        box: y0, y1, x0, x1 in the image, half-open.
+        mask: (h, w) booleans in the box, after the rules before this one; not to be written to.
+        threshold: above which a probability was bone.
+        read_probabilities: () -> (h, w) float32, 0 to 1, the weighted mean of the members.
+        read_grey: () -> (h, w) uint8, the radiograph in the box.
+    """
+
+    class_name: str
+    box: Box
+    mask: NDArray[np.bool_]
+    threshold: float
+    read_probabilities: Callable[[], NDArray[np.float32]]
+    read_grey: Callable[[], NDArray[np.uint8]]
+
+
+@runtime_checkable
+class BoneRule(Protocol):
+    """A spatial rule that also looks at a bone's probabilities or at the radiograph."""
+
+    def refine(self, bone: Bone) -> NDArray[np.bool_]:
+        """A bone -> its mask (h, w) in the same box; other bones are out of reach."""
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """What a HandRule makes of the bones of an image; what is left out stays as it is.
+
+    Attributes:
+        masks: name -> its new mask, of the shape it had.
+        names: name -> the name that its mask should have; followed where every name in the chain
+            is one of the rule's classes. The masks of `masks` are in place before.
+    """
+
+    masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class HandRule(Protocol):
+    """A spatial rule that judges each bone by all of an image."""
+
+    @property
+    def exchanges(self) -> bool:
+        """Whether it may give one bone's mask to another; `names` of others count for nothing."""
+
+    def arrange(self, bones: Mapping[str, Bone], size: tuple[int, int]) -> Arrangement:
+        """The bones that have a box, by name, in an image of (H, W) -> what changes."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 from pydantic import BaseModel, ValidationError
 
 from handbone_cli.errors import HandboneError, closest
-from handbone_cli.recipe.schema import MODEL_KEYS, TRACKER_BRANCHES, Data, Recipe
+from handbone_cli.recipe.schema import (
+    MODEL_KEYS,
+    POSTPROCESS_KEYS,
+    TRACKER_BRANCHES,
+    Data,
+    Recipe,
+)
 from handbone_cli.recipe.wording import expected, value_name
 
 if TYPE_CHECKING:
@@ -19,6 +25,12 @@ Origins: TypeAlias = "dict[tuple[str, ...], str]"
 """Key path -> the file (or '--set') that gave it."""
 
 LISTS = {"preprocess": "preprocessors", "tta": "tta", "postprocess": "postprocessors"}
+OURS = {
+    "datasets": frozenset(Data.model_fields),
+    "models": MODEL_KEYS,
+    "postprocessors": POSTPROCESS_KEYS,
+}
+"""Keys beside a plugin's own, by kind."""
 
 
 def explain_errors(
@@ -62,7 +74,7 @@ def explain_options(
             parsed = model.model_validate(options)
         except ValidationError as error:
             known = set(model.model_fields)
-            known |= {"datasets": set(Data.model_fields), "models": MODEL_KEYS}.get(kind, set())
+            known |= OURS.get(kind, frozenset())
             for problem in error.errors():
                 key = (*path, *(str(part) for part in problem["loc"]))
                 said = _expectation(dict(problem), known, _keys_elsewhere(key))
@@ -79,33 +91,27 @@ def components(
     data = table.get("data", {})
     if isinstance(data, dict):
         name = data.get("dataset", "competition")
-        own = {key: value for key, value in data.items() if key not in Data.model_fields}
-        yield ("data",), "datasets", str(name), own
+        yield ("data",), "datasets", str(name), _own_options(data, "datasets")
     predict = table.get("predict")
-    for path, section, kind, ours in (
-        (("model",), table.get("model"), "models", MODEL_KEYS),
-        (("loss",), table.get("loss"), "losses", frozenset[str]()),
-        (
-            ("predict", "weight"),
-            predict.get("weight") if isinstance(predict, dict) else None,
-            "windows",
-            frozenset[str](),
-        ),
+    weight = predict.get("weight") if isinstance(predict, dict) else None
+    for path, section, kind in (
+        (("model",), table.get("model"), "models"),
+        (("loss",), table.get("loss"), "losses"),
+        (("predict", "weight"), weight, "windows"),
     ):
         if isinstance(section, dict) and isinstance(section.get("name"), str):
-            own = {k: value for k, value in _without_name(section).items() if k not in ours}
-            yield path, kind, section["name"], own
+            yield path, kind, section["name"], _own_options(section, kind)
     for key, kind in LISTS.items():
         sections = table.get(key)
         for index, section in enumerate(sections if isinstance(sections, list) else []):
             if isinstance(section, dict) and isinstance(section.get("name"), str):
-                yield (key, str(index)), kind, section["name"], _without_name(section)
+                yield (key, str(index)), kind, section["name"], _own_options(section, kind)
     for place, section in enumerate(_entries(table)):
         where = ("tracking", "trackers", str(place))
         if isinstance(section, str):
             yield where, "trackers", section, {}
         elif isinstance(section, dict) and isinstance(section.get("name"), str):
-            yield where, "trackers", section["name"], _without_name(section)
+            yield where, "trackers", section["name"], _own_options(section, "trackers")
 
 
 def nested_components(
@@ -162,8 +168,10 @@ def _key_of_name(path: tuple[str, ...], kind: str, table: dict[str, Any]) -> tup
     return (*path, "dataset" if kind == "datasets" else "name")
 
 
-def _without_name(section: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in section.items() if key != "name"}
+def _own_options(section: dict[str, Any], kind: str) -> dict[str, Any]:
+    """What a table says to the plugin itself."""
+    ours = OURS.get(kind, frozenset())
+    return {key: value for key, value in section.items() if key != "name" and key not in ours}
 
 
 def _is_branch(part: object) -> bool:

@@ -42,6 +42,14 @@ class ComponentSection(BaseModel):
         return dict(self.model_extra or {})
 
 
+class PostprocessSection(ComponentSection):
+    """A post-processor, and the bones that it is for."""
+
+    classes: tuple[str, ...] | None = Field(
+        None, min_length=1, description="the bones that it is for; none: all"
+    )
+
+
 class ModelSection(ComponentSection):
     """The model plugin, and the weights it starts from in training, whatever plugin it is."""
 
@@ -60,6 +68,7 @@ class ModelSection(ComponentSection):
 
 
 MODEL_KEYS = frozenset(ModelSection.model_fields) - {"name"}
+POSTPROCESS_KEYS = frozenset(PostprocessSection.model_fields) - {"name"}
 """Keys of [model] that are the recipe's own, never the plugin's."""
 
 
@@ -365,7 +374,7 @@ class Recipe(Section):
     predict: Predict = Predict()
     preprocess: tuple[ComponentSection, ...] = ()
     tta: tuple[ComponentSection, ...] = ()
-    postprocess: tuple[ComponentSection, ...] = ()
+    postprocess: tuple[PostprocessSection, ...] = ()
     tracking: Tracking = Tracking()
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import cv2
 import numpy as np
@@ -12,6 +12,8 @@ from pydantic import Field
 from handbone_cli import Options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from handbone_cli import PostContext
@@ -22,6 +24,8 @@ class RemoveSmallOptions(Options):
 
     min_area: int = Field(900, ge=0)
     """Smallest area that stays, in px."""
+
+    grid: ClassVar[Mapping[str, Sequence[int]]] = {"min_area": (100, 200, 400, 900, 2000)}
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class RemoveSmall:
         class_name: str,
     ) -> NDArray[np.bool_]:
         """(h, w) booleans -> an array of its own, the same shape."""
-        labels, areas = _components(mask)
+        labels, areas = components_of(mask)
         keep = areas >= self.min_area
         keep[0] = False
         return keep[labels]
@@ -52,7 +56,7 @@ class LargestComponent:
         class_name: str,
     ) -> NDArray[np.bool_]:
         """(h, w) booleans -> an array of its own, the same shape; empty stays empty."""
-        labels, areas = _components(mask)
+        labels, areas = components_of(mask)
         keep = np.zeros(len(areas), dtype=np.bool_)
         if len(areas) > 1:
             keep[1 + areas[1:].argmax()] = True
@@ -75,8 +79,8 @@ def build_largest_component(
     return LargestComponent()
 
 
-def _components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Label each pixel, 0 outside the mask, and count each label's pixels."""
+def components_of(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Label each pixel (h, w), 0 outside the mask, and count each label's pixels."""
     if mask.size == 0:  # which OpenCV refuses
         return np.zeros(mask.shape, np.int32), np.zeros(1, np.int32)
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from handbone_cli.commands.wiring.datasets import all_samples, open_named_dataset
+from handbone_cli.commands.wiring.datasets import all_samples, image_reader, open_named_dataset
 from handbone_cli.commands.wiring.labels import SampleLabels
-from handbone_cli.errors import HandboneError
+from handbone_cli.errors import HandboneError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from handbone_cli.decision.decide import DecidedMasks
     from handbone_cli.decision.document import Decision
-    from handbone_cli.host.interfaces import PostProcessor, Sample
+    from handbone_cli.decision.postprocessing import ScopedRule
+    from handbone_cli.host.interfaces import Sample
     from handbone_cli.host.registry import Registry
     from handbone_cli.masks import LabelSource, MaskSource, PackedMask
     from handbone_cli.results.submission import SubmissionMasks
@@ -31,17 +34,30 @@ def is_csv(path: Path) -> bool:
 
 def build_rules(
     sections: Sequence[Mapping[str, Any]], class_names: Sequence[str], registry: Registry
-) -> list[PostProcessor]:
-    """The spatial rules of a decision."""
+) -> list[ScopedRule]:
+    """The spatial rules of a decision, each for the bones that its `classes` names.
+
+    Raises:
+        HandboneError: an unknown rule or bone, or an option that the rule refuses.
+    """
+    from handbone_cli.decision.postprocessing import ScopedRule
     from handbone_cli.host.interfaces import PostContext
+    from handbone_cli.recipe.schema import POSTPROCESS_KEYS
 
     context = PostContext(tuple(class_names))
-    return [
-        registry.build(
-            "postprocessors", rule["name"], {k: v for k, v in rule.items() if k != "name"}, context
-        )
-        for rule in sections
-    ]
+    rules = []
+    for section in sections:
+        name, classes = section["name"], section.get("classes")
+        for each in classes or ():
+            if each not in class_names:
+                raise HandboneError(
+                    f"post-processor '{name}', classes: no bone is called '{each}'. "
+                    f"{closest(each, class_names)}"
+                )
+        options = {k: v for k, v in section.items() if k != "name" and k not in POSTPROCESS_KEYS}
+        rule = registry.build("postprocessors", name, options, context)
+        rules.append(ScopedRule(rule, frozenset(classes) if classes else None))
+    return rules
 
 
 def open_masks(
@@ -71,15 +87,28 @@ def open_decision(path: Path, on: Sequence[Path] = ()) -> tuple[Decision, list[S
 
 def decided_masks(
     path: Path, decision: Decision, stores: Sequence[Store], registry: Registry
-) -> MaskSource:
+) -> DecidedMasks:
     """The masks of a decision that `path` named; one sentence if there are none yet."""
     from handbone_cli.decision.decide import DecidedMasks
 
     rules = build_rules(decision.postprocess, decision.class_names, registry)
-    masks = DecidedMasks(decision, stores, rules)
+    masks = DecidedMasks(decision, stores, rules, radiographs(stores[0], registry))
     if not masks.image_ids:
         raise HandboneError(f"{path}: there is no predicted image in it yet.")
     return masks
+
+
+def radiographs(store: Store, registry: Registry) -> Callable[[str], NDArray[np.uint8]]:
+    """Image id -> its grey (H, W) uint8; where they are is looked up when one is asked for."""
+
+    @functools.cache
+    def opened() -> Callable[[str], NDArray[np.uint8]]:
+        return image_reader(store, registry)
+
+    def read(image_id: str) -> NDArray[np.uint8]:
+        return opened()(image_id)
+
+    return read
 
 
 def open_submission(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import unittest
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from handbone_cli.anatomy.hand import HAND_BONES
+from handbone_cli.anatomy.shape_model import ShapeModel
 from handbone_cli.decision.decide import DecidedMasks
 from handbone_cli.decision.document import Decision
-from handbone_cli.host.interfaces import PostContext
+from handbone_cli.decision.postprocessing import ScopedRule
+from handbone_cli.host.interfaces import Bone, BoneRule, HandRule, PostContext
+from handbone_cli.masks import grow_box, tight_box
 from handbone_cli.store.boxes import BoxedProbabilities
 from handbone_cli.testing.conformance.requirements import require, run_all
 
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from handbone_cli.host.interfaces import PostProcessor
+    from handbone_cli.decision.postprocessing import AnyRule
     from handbone_cli.masks import Box, PackedMask
     from handbone_cli.store.store import Store
     from handbone_cli.testing.trial import Trial
@@ -27,6 +32,9 @@ NAMES = ("Radius", "Ulna")
 SIZE = (60, 70)
 BOXES: tuple[Box, Box] = ((5, 45, 10, 50), (20, 58, 30, 68))
 """Of two bones that overlap."""
+SIDE = (300, 300)
+UNIT = 140.0
+"""Of a whole hand, in px."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +46,7 @@ class TriedRule:
         class_name: the bone's.
     """
 
-    rule: PostProcessor
+    rule: AnyRule
     class_name: str = NAMES[0]
 
 
@@ -60,7 +68,7 @@ def draw_masks() -> Iterator[NDArray[np.bool_]]:
 def booleans(tried: TriedRule) -> None:
     """A bone's mask in its box gives booleans of the same shape, whatever is in it."""
     for mask in draw_masks():
-        result = tried.rule(mask, tried.class_name)
+        result = answer(tried.rule, bone_of(tried.class_name, mask))
         require(isinstance(result, np.ndarray), f"the mask came back as {type(result).__name__}")
         require(result.shape == mask.shape, f"{mask.shape} became {result.shape}")
         require(result.dtype == np.bool_, f"the mask came back as {result.dtype}")
@@ -69,23 +77,30 @@ def booleans(tried: TriedRule) -> None:
 def inputs(tried: TriedRule) -> None:
     """It does not change the mask that it is given."""
     for mask in draw_masks():
-        before = mask.copy()
-        tried.rule(mask, tried.class_name)
-        require(np.array_equal(mask, before), "the rule changed the mask it was given")
+        bone = bone_of(tried.class_name, mask)
+        given: dict[str, NDArray[Any]] = {
+            "mask": mask,
+            "probabilities": bone.read_probabilities(),
+            "image": bone.read_grey(),
+        }
+        before = {name: each.copy() for name, each in given.items()}
+        answer(tried.rule, bone)
+        for name, now in given.items():
+            require(np.array_equal(now, before[name]), f"the rule changed the {name} it was given")
 
 
 def repeats(tried: TriedRule) -> None:
     """The same mask gives the same result, whatever came in between."""
-    masks = list(draw_masks())
-    first = [tried.rule(mask, tried.class_name) for mask in masks]
-    for mask, result in reversed(list(zip(masks, first, strict=True))):
-        require(
-            np.array_equal(tried.rule(mask, tried.class_name), result), "one mask gave two answers"
-        )
+    cases = [bone_of(tried.class_name, mask) for mask in draw_masks()]
+    first = [answer(tried.rule, bone) for bone in cases]
+    for bone, result in reversed(list(zip(cases, first, strict=True))):
+        require(np.array_equal(answer(tried.rule, bone), result), "one mask gave two answers")
 
 
 def bones(tried: TriedRule) -> None:
     """As `hb submit` applies it, a bone comes out the same with another across it and without."""
+    if isinstance(tried.rule, HandRule):
+        raise unittest.SkipTest("it judges each bone by the others")
     planes = {
         name: _blobs((y1 - y0, x1 - x0))
         for name, (y0, y1, x0, x1) in zip(NAMES, BOXES, strict=True)
@@ -98,13 +113,78 @@ def bones(tried: TriedRule) -> None:
         require(np.array_equal(result, expected), f"{name} comes out otherwise beside another bone")
         inside = result[y0:y1, x0:x1]
         require(int(inside.sum()) == int(result.sum()), f"{name} has pixels outside its box")
+        by_itself = answer(tried.rule, bone_of(name, planes[name].copy(), BOXES[index]))
         require(
-            np.array_equal(inside, tried.rule(planes[name].copy(), name)),
+            np.array_equal(inside, by_itself),
             f"{name} comes out otherwise from a store than by itself",
         )
 
 
-CHECKS = (booleans, inputs, repeats, bones)
+def scope(tried: TriedRule) -> None:
+    """For some bones of a hand alone, no other changes; bones are exchanged only if it says so."""
+    hand = draw_hand()
+    for chosen in (frozenset[str](), frozenset({"finger-6"}), frozenset({"Ulna", "Lunate"})):
+        after = ScopedRule(tried.rule, chosen).apply(hand, SIDE)
+        for name, bone in hand.items():
+            if name not in chosen:
+                same = name in after and np.array_equal(after[name].mask, bone.mask)
+                require(same, f"for {sorted(chosen)} alone, it changed {name}")
+    if isinstance(tried.rule, HandRule):
+        made = tried.rule.arrange(hand, SIDE)
+        strange = [name for name in (*made.masks, *made.names) if name not in hand]
+        require(not strange, f"it answers for bones that are not there: {strange[:3]}")
+        require(
+            tried.rule.exchanges or not made.names, "it exchanges bones and its exchanges is False"
+        )
+        taken = list(made.names.values())
+        require(len(set(taken)) == len(taken), "it gives two bones one name")
+        for name, mask in made.masks.items():
+            require(mask.shape == hand[name].mask.shape, f"{name} has another shape")
+            require(mask.dtype == np.bool_, f"{name} came back as {mask.dtype}")
+
+
+def answer(rule: AnyRule, bone: Bone) -> NDArray[np.bool_]:
+    """What a rule of any kind makes of one bone, just as it gives it."""
+    if isinstance(rule, HandRule):
+        made = rule.arrange({bone.class_name: bone}, SIZE)
+        return made.masks.get(bone.class_name, bone.mask)
+    if isinstance(rule, BoneRule):
+        return rule.refine(bone)
+    return rule(bone.mask, bone.class_name)
+
+
+def bone_of(name: str, mask: NDArray[np.bool_], box: Box | None = None) -> Bone:
+    """A bone with this mask, as sure as can be, on a noisy radiograph."""
+    y0, y1, x0, x1 = box or (0, mask.shape[0], 0, mask.shape[1])
+    probabilities = mask.astype(np.float32)
+    grey = draw_grey((y1, x1))[y0:y1, x0:x1]
+    return Bone(name, (y0, y1, x0, x1), mask, 0.5, lambda: probabilities, lambda: grey)
+
+
+def draw_grey(size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A noisy radiograph, the same pixels at whatever size."""
+    y, x = np.ogrid[: size[0], : size[1]]
+    return np.asarray((37 * y + 101 * x + y * x) % 256, np.uint8)
+
+
+def draw_hand() -> dict[str, Bone]:
+    """The bones of the mean hand, a second piece far from each, and two under each other's name."""
+    import cv2
+
+    shape = ShapeModel.load().mean * UNIT + np.array((SIDE[1] / 2, SIDE[0] / 2 + UNIT / 4))
+    named = dict(zip(HAND_BONES, np.rint(shape).astype(np.int32), strict=True))
+    named["finger-6"], named["finger-10"] = named["finger-10"], named["finger-6"]
+    hand = {}
+    for name, outline in named.items():
+        plane = np.zeros(SIDE, np.uint8)
+        cv2.fillPoly(plane, [outline], (1,))
+        plane[4:8, 4:8] = 1
+        y0, y1, x0, x1 = grow_box(tight_box(plane > 0), 4, SIDE)
+        hand[name] = bone_of(name, plane[y0:y1, x0:x1] > 0, (y0, y1, x0, x1))
+    return hand
+
+
+CHECKS = (booleans, inputs, repeats, bones, scope)
 
 
 def prepare(trial: Trial) -> TriedRule:
@@ -112,7 +192,7 @@ def prepare(trial: Trial) -> TriedRule:
     return TriedRule(trial.build(PostContext(NAMES)))
 
 
-def check_postprocessor(rule: PostProcessor, class_name: str = NAMES[0]) -> None:
+def check_postprocessor(rule: AnyRule, class_name: str = NAMES[0]) -> None:
     """A rule does all that it must (handbone_cli.testing.conformance.postprocessors.CHECKS).
 
     Raises:
@@ -151,7 +231,7 @@ class _OneImage:
         return self._boxed
 
 
-def _decide(rule: PostProcessor, planes: dict[str, NDArray[np.bool_]]) -> PackedMask:
+def _decide(rule: AnyRule, planes: dict[str, NDArray[np.bool_]]) -> PackedMask:
     decision = Decision(NAMES, np.ones((2, 1)), np.full(2, 0.5), ())
     store = cast("Store", _OneImage(planes))
-    return DecidedMasks(decision, [store], [rule]).mask("one")
+    return DecidedMasks(decision, [store], [rule], lambda _: draw_grey(SIZE)).mask("one")

@@ -65,7 +65,10 @@ def test_each_check_is_an_item(plugin):
     assert [words[0].rpartition("::")[2] for words in lines] == [
         *(f"module-acme_rule-{check}" for check in ("loads", "api", "light")),
         *(f"postprocessors-rule-{check}" for check in ("summary", "options", "builds")),
-        *(f"postprocessors-rule-{check}" for check in ("booleans", "inputs", "repeats", "bones")),
+        *(
+            f"postprocessors-rule-{check}"
+            for check in ("booleans", "inputs", "repeats", "bones", "scope")
+        ),
     ]
     assert {words[1] for words in lines} == {"PASSED"}
 
@@ -78,7 +81,7 @@ def test_a_failure_is_a_sentence_beside_other_tests(plugin):
     assert code == 1
     assert "post-processor 'rule', inputs: the rule changed the mask it was given" in out
     assert "Traceback" not in out
-    assert "1 failed, 1 passed, 9 deselected" in out
+    assert "1 failed, 1 passed, 10 deselected" in out
 
 
 def test_an_unknown_plugin_is_one_sentence(tmp_path):

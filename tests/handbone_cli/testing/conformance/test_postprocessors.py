@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from handbone_cli import Arrangement
 from handbone_cli.testing import check_postprocessor
 from handbone_cli.testing.conformance import postprocessors
 
@@ -76,3 +77,64 @@ def test_the_bones_overlap_and_are_not_boxes():
 )
 def test_what_is_right_passes(rule):
     check_postprocessor(rule)
+
+
+class Arranging:
+    """A HandRule that answers every hand alike."""
+
+    def __init__(self, masks=None, names=None, exchanges=False):
+        self.made = Arrangement(masks or {}, names or {})
+        self.exchanges = exchanges
+
+    def arrange(self, bones, size):
+        return self.made
+
+
+SWAP = {"finger-6": "finger-10", "finger-10": "finger-6"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (Arranging(names=SWAP), "it exchanges bones and its exchanges is False"),
+        (Arranging(names={"femur": "Ulna"}, exchanges=True), "bones that are not there: .'femur'"),
+        (
+            Arranging(names={"Ulna": "Radius", "Lunate": "Radius"}, exchanges=True),
+            "it gives two bones one name",
+        ),
+        (Arranging({"Hamate": np.zeros((1, 1), np.bool_)}), "Hamate has another shape"),
+    ],
+)
+def test_what_is_wrong_with_a_rule_on_hands_is_said(rule, words):
+    with pytest.raises(AssertionError, match=words):
+        postprocessors.scope(postprocessors.TriedRule(rule))
+
+
+class Refining:
+    """A BoneRule that may write to what it is given."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def refine(self, bone):
+        self.change(bone)
+        return bone.mask.copy()
+
+
+def darken(bone):
+    bone.read_grey()[:] = 0
+
+
+def doubt(bone):
+    bone.read_probabilities()[:] = 0
+
+
+@pytest.mark.parametrize(("change", "what"), [(darken, "image"), (doubt, "probabilities")])
+def test_a_rule_that_writes_to_what_it_looks_at_is_refused(change, what):
+    with pytest.raises(AssertionError, match=f"the rule changed the {what} it was given"):
+        check_postprocessor(Refining(change))
+
+
+def test_rules_that_see_more_pass():
+    check_postprocessor(Refining(lambda bone: None))
+    check_postprocessor(Arranging(names=SWAP, exchanges=True))
