@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from handbone_cli.decision.cross_fitting import Choice, choose
-from handbone_cli.decision.document import Decision, check_same_images, model_of
+from handbone_cli.decision.document import HALF, Decision, check_same_images, model_of, shared_rules
 from handbone_cli.decision.statistics import tabulate
 from handbone_cli.decision.weights import candidates
 from handbone_cli.errors import HandboneError
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from handbone_cli.masks import LabelSource
     from handbone_cli.store.store import Store
-
-THRESHOLD = 0.5
 
 
 def usable_images(stores: Sequence[Store], labels: LabelSource, *, allow_seen: bool) -> list[str]:
@@ -62,8 +60,8 @@ def score_candidates(
         members = [store.load(image_id) for store in stores]
         truth = labels.mask(image_id, members[0].size)
         for index in range(classes):
-            table = tabulate(members, truth, index, (THRESHOLD, THRESHOLD))
-            scores[:, place, index] = table.dice(weights, THRESHOLD)
+            table = tabulate(members, truth, index, (HALF, HALF))
+            scores[:, place, index] = table.dice(weights, HALF)
         report(place + 1, len(image_ids))
     return scores
 
@@ -105,17 +103,11 @@ def optimize(
     decision = Decision(
         names,
         weights[choice.chosen],
-        np.full(len(names), THRESHOLD),
+        np.full(len(names), HALF),
         tuple(store.path for store in stores),
         tuple(store.digest() for store in stores),
         tuple(model_of(store) for store in stores),
-        _shared_rules(stores),
+        shared_rules([s.manifest["settings"].get("postprocess", []) for s in stores]),
         figures,
     )
     return decision, choice
-
-
-def _shared_rules(stores: Sequence[Store]) -> tuple[dict[str, object], ...]:
-    """The spatial rules that all members' recipes agree on; none where they differ."""
-    rules = [store.manifest["settings"].get("postprocess", []) for store in stores]
-    return tuple(rules[0]) if all(each == rules[0] for each in rules) else ()
