@@ -53,6 +53,7 @@ def available() -> int | None:
         lines = dict(line.split(":", 1) for line in MACHINE.read_text().splitlines())
         found.append(int(lines["MemAvailable"].split()[0]) * 1024)
     with contextlib.suppress(OSError, ValueError):  # "max": no limit
-        limit, used = (int((CONTAINER / f"memory.{what}").read_text()) for what in ("max", "current"))
+        files = (CONTAINER / f"memory.{what}" for what in ("max", "current"))
+        limit, used = (int(path.read_text()) for path in files)
         found.append(max(limit - used, 0))
     return min(found, default=None)

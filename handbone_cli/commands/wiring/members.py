@@ -1,4 +1,4 @@
-"""The members of an ensemble that is predicted at once: a run, or all folds of a cross-validation."""
+"""The members of an ensemble: runs, or the folds of a cross-validation, and their images."""
 
 from __future__ import annotations
 
