@@ -92,8 +92,8 @@ def open_member(path: Path, registry: Registry, said: Callable[[Recipe], Recipe]
     folds = whole if whole.facts_file.exists() else None
     directory = folds or open_run(path)
     runs = tuple(folds.runs()) if folds else (open_run(path),)
-    digests = tuple(file_digest(weights_file(run)) for run in runs)
     names = [tuple(run.facts()["class_names"]) for run in runs]
+    digests = tuple(file_digest(weights_file(run)) for run in runs)
     for run, found in zip(runs, names, strict=True):
         refuse_other_classes(run.path, found, runs[0].path, names[0])
     return Member(path, runs, said(directory.recipe(registry)), names[0], digests, folds)
