@@ -66,7 +66,9 @@ def test_together_while_there_is_room_then_in_turn_then_not_at_all(members, monk
     def plan(cap):
         return plan_memory(ensemble, members, samples, cap, installed())
 
-    with pytest.raises(HandboneError, match="one model and one image take about 11. MiB") as caught:
+    with pytest.raises(
+        HandboneError, match=r"one model and one image take about 11. MiB"
+    ) as caught:
         plan(needed - 1)
     said = str(caught.value)
     assert "100 MiB for the process as it is" in said
