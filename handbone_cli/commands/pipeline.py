@@ -107,9 +107,9 @@ def run_ensemble(
 
 def foresee(ensemble: Ensemble, tta: Sequence[str], places: Places, registry: Registry) -> None:
     """Refuse other recipes' runs, unknown views, too few people and files that are not ours."""
-    from handbone_cli.commands.predict import with_options
     from handbone_cli.commands.visualize import SHEET, refuse_foreign_pictures
     from handbone_cli.commands.wiring.execution import refuse_change
+    from handbone_cli.commands.wiring.prediction_options import with_options
     from handbone_cli.commands.wiring.weights import match_initial_weights
     from handbone_cli.decision.document import is_decision
     from handbone_cli.errors import HandboneError

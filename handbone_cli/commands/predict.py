@@ -1,9 +1,9 @@
-"""`hb predict`: a checkpoint to a store of probabilities."""
+"""`hb predict`: checkpoints to a store of probabilities."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,17 +12,14 @@ if TYPE_CHECKING:
 
     from handbone_cli.commands.wiring.filling import Filling
     from handbone_cli.host.registry import Registry
-    from handbone_cli.recipe.explain import Origins
     from handbone_cli.recipe.schema import Recipe
     from handbone_cli.runs.directory import RunDirectory
 
 
 @click.command(
     short_help="Predict images into a store of probabilities.",
-    context_settings={"allow_extra_args": True},  # to say what a glob without quotes does
 )
-@click.pass_context
-@click.argument("run", type=Path)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=Path)
 @click.option(
     "-i",
     "--input",
@@ -32,6 +29,12 @@ if TYPE_CHECKING:
     "from stdin, one a line.",
 )
 @click.option("-o", "--output", type=Path, required=True, help="Store (a folder) to write.")
+@click.option(
+    "--weights",
+    type=Path,
+    metavar="DECISION",
+    help="Weights, thresholds and rules of several RUNs (.toml).  [default: their mean]",
+)
 @click.option("--sliding/--whole", default=None, help="Windows, or the whole image at once.")
 @click.option("--gaussian/--uniform", default=None, help="How windows are weighted.")
 @click.option(
@@ -66,49 +69,70 @@ if TYPE_CHECKING:
     help="Threads that read images ahead; 0: none.  [default: 2 with a GPU, 0 without]",
 )
 @click.option("--devices", type=click.IntRange(1), default=1, help="GPUs, or processes on a CPU.")
+@click.option(
+    "--max-ram",
+    metavar="SIZE",
+    help="RAM to take at most, such as 8G; models take turns if need be.  [default: what is free]",
+)
+@click.pass_context
 def predict(
-    context: click.Context, run: Path, source: str, output: Path, sliding: bool | None,
+    context: click.Context, runs: tuple[Path, ...], source: str, output: Path, weights: Path | None, sliding: bool | None,
     gaussian: bool | None, tta: tuple[str, ...], window: int | None, stride: int | None,
     batch_size: int | None, average: str | None, window_weight: str | None, masks: Path | None,
-    masks_as: tuple[str, ...], workers: int | None, devices: int,
+    masks_as: tuple[str, ...], workers: int | None, devices: int, max_ram: str | None,
 ) -> None:  # fmt: skip
     """Predict with RUN (a run directory) into a store; what is not said is as in its recipe.
 
-    The folder of `hb train --fold all` is a RUN for -i val: each fold's model predicts whom it
-    left out. Ctrl-C finishes the image under way; the same command goes on after it. --devices
-    shares the images out; on more machines: docs/devices.md
+    The folder of `hb train --fold all` is a RUN too: the mean of its folds, or for -i val each
+    fold predicts whom it left out. Several RUNs are summed. Ctrl-C finishes the image under way;
+    the same command goes on after it. --devices shares the images out; see docs/devices.md
 
     \b
     hb predict runs/first -i val -o stores/first_val --sliding --gaussian --tta hflip
     hb predict runs/first -i films/ -o stores/films
+    hb predict runs/a runs/b --weights ensemble.toml -i films/ -o stores/both --masks masks
     hb predict runs/first -i 'films/*_left.png' -o stores/left --devices 2
     find films -name '*.png' -newer last | hb predict runs/first -i - -o stores/new --masks masks
     """
     from handbone_cli.commands.wiring.filling import Filling
     from handbone_cli.commands.wiring.out_of_fold import fill_out_of_fold
     from handbone_cli.commands.wiring.prediction import open_run
+    from handbone_cli.commands.wiring.prediction_options import with_options
     from handbone_cli.commands.wiring.processes import leave_others, predict_by_several
+    from handbone_cli.commands.wiring.summing import fill_sum
     from handbone_cli.host.registry import installed
     from handbone_cli.ranks import is_main
     from handbone_cli.runs.cross_validation import CrossValidation
 
-    refuse_more_words(context.args)
+    refuse_files(runs)
     if masks_as and masks is None:
         raise click.UsageError("--masks-as goes with --masks DIR.")
+    folds = CrossValidation(runs[0])
+    is_whole = folds.facts_file.exists()
+    is_sum = len(runs) > 1 or weights or max_ram is not None or (is_whole and source != "val")
+    if is_sum:
+        refuse_several(devices)
     if devices > 1:
         context.exit(predict_by_several(context, devices, source, output))
     registry = installed()
-    folds = CrossValidation(run) if source == "val" else None
-    directory = folds if folds and folds.facts_file.exists() else open_run(run)
-    recipe = with_options(directory.recipe(registry), registry, {
+    options = {
         "sliding": sliding, "gaussian": gaussian, "window": window, "stride": stride,
         "batch_size": batch_size, "average": average, "weight": window_weight,
-    }, tta)  # fmt: skip
+    }  # fmt: skip
+
+    def said(recipe: Recipe) -> Recipe:
+        return with_options(recipe, registry, options, tta)
+
     filling = Filling(output, workers, masks, masks_as or ("png",))
-    if isinstance(directory, CrossValidation):
-        total, unreadable = fill_out_of_fold(directory, recipe, filling, registry)
+    if is_sum:
+        total, unreadable = fill_sum(runs, weights, source, filling, registry, said, max_ram)
+    elif is_whole:
+        recipe = said(folds.recipe(registry))
+        total, unreadable = fill_out_of_fold(folds, recipe, filling, registry)
     else:
-        total, unreadable = fill_store(directory, recipe, source, filling, registry)
+        run = open_run(runs[0])
+        recipe = said(run.recipe(registry))
+        total, unreadable = fill_store(run, recipe, source, filling, registry)
     for line in filling.write_masks(registry) if len(unreadable) < total else ():
         click.echo(line)
     leave_others()
@@ -116,60 +140,28 @@ def predict(
         tell_end(output, total, unreadable)
 
 
-OPTIONS = {"weight": "--window-weight"}
-"""Of keys that are not called as they are in a recipe."""
-EXAMPLES = {"--tta": "scale:factor=0.8", "--window-weight": "hann:power=2"}
-
-
-def with_options(
-    recipe: Recipe, registry: Registry, predict_keys: dict[str, Any], tta: Sequence[str]
-) -> Recipe:
-    """The recipe with what the command line says, checked like any other recipe."""
-    from handbone_cli.errors import HandboneError, RecipeError
-    from handbone_cli.recipe.load import check, to_table, with_defaults
-
-    table = to_table(recipe)
-    said = {key: value for key, value in predict_keys.items() if value is not None}
-    typed = {key: OPTIONS.get(key, f"--{key.replace('_', '-')}") for key in said}
-    origins: Origins = {("predict", key): option for key, option in typed.items()}
-    if typed:
-        origins["predict",] = ", ".join(typed.values())
-    if "gaussian" in said:
-        table["predict"].pop("weight", None)
-    if "weight" in said:
-        said["weight"] = parse_view(said["weight"], "--window-weight")
-    table["predict"] |= said
-    if tta:
-        table["tta"] = [parse_view(text) for text in tta if text != "none"]
-        origins["tta",] = "--tta"
-    try:
-        return with_defaults(check(table, registry, origins, recipe.name), registry)
-    except RecipeError as error:
-        raise HandboneError(" ".join(error.problems)) from error
-
-
-def parse_view(text: str, option: str = "--tta") -> dict[str, Any]:
-    """`scale:factor=0.8` as a table of a recipe."""
-    from handbone_cli.errors import HandboneError
-    from handbone_cli.recipe.load import parse_override
-
-    name, *options = text.split(":")
-    if not all("=" in said for said in options):
-        raise HandboneError(
-            f"{option} {text}: expected NAME or NAME:KEY=VALUE, for example {EXAMPLES[option]}."
-        )
-    parsed = (parse_override(said, option) for said in options)
-    return {"name": name} | {".".join(keys): value for keys, value in parsed}
-
-
-def refuse_more_words(words: Sequence[str]) -> None:
+def refuse_files(runs: Sequence[Path]) -> None:
     """A usage mistake that explains what a shell makes of a glob without quotes."""
+    words = [run for run in runs[1:] if run.suffix and not run.is_dir()]
     if not words:
         return
-    listed = " ".join(words[:3]) + (" ..." if len(words) > 3 else "")
-    folder = Path(words[0]).parent / f"*{Path(words[0]).suffix}"
-    quoted = f"; a pattern for -i needs quotes: -i '{folder}'" if Path(words[0]).suffix else ""
-    raise click.UsageError(f"unexpected words: {listed}{quoted}.")
+    listed = " ".join(map(str, words[:3])) + (" ..." if len(words) > 3 else "")
+    folder = words[0].parent / f"*{words[0].suffix}"
+    raise click.UsageError(
+        f"unexpected words: {listed}; a pattern for -i needs quotes: -i '{folder}'."
+    )
+
+
+def refuse_several(devices: int) -> None:
+    """Models are summed in one process: what they find of an image would have to travel."""
+    from handbone_cli.errors import HandboneError
+    from handbone_cli.ranks import rank_count
+
+    if devices > 1 or rank_count() > 1:
+        raise HandboneError(
+            "several models at once are predicted by one process; leave --devices and torchrun "
+            "out, or predict a store with each RUN and decide with `hb submit DECISION --on`."
+        )
 
 
 def fill_store(

@@ -23,6 +23,8 @@ READ = (1, 2)
 """Formats that are read; in 1 there was no [search], its words stood in [scores]."""
 JOIN = "+"
 """Between the digests of several models, each of which predicted a part of a store."""
+HALF = 0.5
+"""The threshold of whatever names none."""
 MARK = b"# Written by `hb "
 HEADER = "# Written by `hb ensemble optimize`; read by submit, evaluate and visualize.\n"
 ALL_IN = (
@@ -68,16 +70,87 @@ class Decision:
 
 
 def of_store(path: Path, store: Store) -> Decision:
-    """One store alone at one half, with the rules of its recipe."""
-    classes = len(store.class_names)
-    rules = store.manifest["settings"].get("postprocess", [])
+    """One store alone with the rules of its recipe, at one half.
+
+    A sum of models that was predicted by a decision has that one's thresholds and rules.
+    """
+    names, settings = store.class_names, store.manifest["settings"]
+    noted = settings.get("thresholds", HALF)
+    try:
+        each = [noted[name] for name in names] if isinstance(noted, dict) else [noted] * len(names)
+        thresholds = np.array(each, np.float64)
+    except (KeyError, TypeError, ValueError) as error:
+        raise HandboneError(
+            f"{store.path}: its manifest's thresholds are not one number a class ({error})."
+        ) from error
+    rules = settings.get("postprocess", [])
+    return Decision(names, np.ones((len(names), 1)), thresholds, (path,), postprocess=tuple(rules))
+
+
+def uniform(
+    class_names: Sequence[str],
+    members: Sequence[Path],
+    models: Sequence[str],
+    rules: Sequence[Sequence[dict[str, Any]]],
+) -> Decision:
+    """The mean of all members at one half, with the rules that they agree on."""
+    shape = len(class_names), len(members)
     return Decision(
-        store.class_names,
-        np.ones((classes, 1)),
-        np.full(classes, 0.5),
-        (path,),
-        postprocess=tuple(rules),
+        tuple(class_names),
+        np.full(shape, 1 / len(members)),
+        np.full(len(class_names), HALF),
+        tuple(members),
+        models=tuple(models),
+        postprocess=shared_rules(rules),
     )
+
+
+def shared_rules(rules: Sequence[Sequence[dict[str, Any]]]) -> tuple[dict[str, Any], ...]:
+    """The spatial rules of all members, where they agree; none where they differ."""
+    return tuple(rules[0]) if all(list(each) == list(rules[0]) for each in rules) else ()
+
+
+def places_of(
+    path: Path, decision: Decision, runs: Sequence[Path], models: Sequence[str]
+) -> list[int]:
+    """Which run has the weights of each of the decision's members, whatever the runs' order.
+
+    Args:
+        path: of the decision.
+        decision: its members know the digests of their models.
+        runs: as they were named.
+        models: their digests as `model_of` gives them, no two alike.
+
+    Raises:
+        HandboneError: a member whose run is not there, or two of one run; a run that is no member.
+    """
+    for place, model in enumerate(decision.models):
+        member = decision.members[place]
+        if model in decision.models[:place]:
+            first = decision.members[decision.models.index(model)]
+            raise HandboneError(
+                f"{path}: its members {first} and {member} were predicted with the same weights, "
+                "which a run brings but once; predict a store for each, and decide with --on."
+            )
+        if model not in models:
+            folds = len(model.split(JOIN))
+            what = (
+                f"the folder of the cross-validation of {folds} folds" if folds > 1 else "the run"
+            )
+            others = [str(run) for run, has in zip(runs, models, strict=True)
+                      if has not in decision.models]  # fmt: skip
+            hint = f" ({', '.join(others)}: other weights)" if others else ""
+            raise HandboneError(
+                f"{path}: no RUN has the weights that its member {member} was predicted with"
+                f"{hint}; name {what} that predicted it."
+            )
+    for run, model in zip(runs, models, strict=True):
+        if model not in decision.models:
+            raise HandboneError(
+                f"{run}: none of the members of {path} was predicted with its weights; leave it "
+                "out, or choose weights for it too (hb ensemble optimize)."
+            )
+    return [models.index(model) for model in decision.models]
 
 
 def save(decision: Decision, path: Path) -> None:
@@ -161,8 +234,8 @@ def open_members(decision: Decision) -> list[Store]:
                 raise HandboneError(
                     f"{store.path}: was predicted with one model, and the weights in this place "
                     f"were chosen for the models of {len(model.split(JOIN))} folds, on people left "
-                    "out; choose weights on stores of one fold (hb predict RUN -i val) to decide "
-                    "on other images with its run."
+                    "out; predict with the mean of them (hb predict FOLDER, that of hb train "
+                    "--fold all), or at once with all members (hb predict FOLDER ... --weights)."
                 )
             raise HandboneError(
                 f"{store.path}: was not predicted with the model that the weights in this place "

@@ -11,7 +11,7 @@ from handbone_cli.bone_groups import Census
 from handbone_cli.decision import tabulation
 from handbone_cli.decision.appraisal import Appraisal, appraise
 from handbone_cli.decision.cross_fitting import groups_of
-from handbone_cli.decision.document import Decision, check_same_images, model_of
+from handbone_cli.decision.document import Decision, check_same_images, model_of, shared_rules
 from handbone_cli.decision.fitting import Fitting
 from handbone_cli.decision.thresholds import DEFAULT, WIDEST, grid
 from handbone_cli.errors import HandboneError
@@ -159,7 +159,7 @@ def optimize(
         tuple(store.path for store in stores),
         tuple(store.digest() for store in stores),
         tuple(model_of(store) for store in stores),
-        _shared_rules(stores),
+        shared_rules([s.manifest["settings"].get("postprocess", []) for s in stores]),
         people | appraisal.figures(names),
         told,
     )
@@ -215,9 +215,3 @@ def _units(
     small = tuple(i for i in groups.small if not any(i in unit for unit in parted))
     rest = tuple(i for i in classes if not any(i in unit for unit in [*parted, small]))
     return [unit for unit in (*parted, small, rest) if unit]
-
-
-def _shared_rules(stores: Sequence[Store]) -> tuple[dict[str, object], ...]:
-    """The spatial rules that all members' recipes agree on; none where they differ."""
-    rules = [store.manifest["settings"].get("postprocess", []) for store in stores]
-    return tuple(rules[0]) if all(each == rules[0] for each in rules) else ()

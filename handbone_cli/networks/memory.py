@@ -1,4 +1,4 @@
-"""The memory of a training step, by following what tensors hold, on any device."""
+"""The memory of a training step or a prediction, by following what tensors hold."""
 
 from __future__ import annotations
 
@@ -85,6 +85,23 @@ def training_peak(model: Segmenter, images: torch.Tensor) -> int:
         roots = [torch.empty_like(each) for each in parameters]
     del roots
     model.zero_grad(set_to_none=True)
+    return int(tracker.peak)
+
+
+def prediction_peak(model: Segmenter, images: torch.Tensor) -> int:
+    """Bytes at the fullest moment of a forward pass in float32 without gradients.
+
+    They are those of the images (N, in_channels, h, w), of the logits and of what operators hand to
+    each other; weights, work space of convolutions and what an allocator loses are not in them.
+
+    Args:
+        model: on the device of the images, which may be meta.
+        images: a batch of windows.
+    """
+    model.eval()
+    with torch.no_grad(), QuickShapes(), MemoryTracker() as tracker, FusedAttention():  # type: ignore[no-untyped-call]
+        tracker.follow(images)
+        model(images)
     return int(tracker.peak)
 
 

@@ -1,7 +1,8 @@
-"""What a device, or this process where there is none, holds in memory now, in words."""
+"""What a device, this process and the machine hold in memory now, and what is free."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,9 @@ import torch
 GIB = 2**30
 STATISTICS = Path("/proc/self/statm")
 """Of this process, in pages; the second number is what lies in RAM."""
+MACHINE = Path("/proc/meminfo")
+CONTAINER = Path("/sys/fs/cgroup")
+"""The limit of a container and what it uses (cgroup v2)."""
 
 
 def memory_in_use(device: torch.device) -> str:
@@ -25,11 +29,31 @@ def memory_in_use(device: torch.device) -> str:
         return (
             f"GPU {reserved / GIB:.1f} of {whole / GIB:.1f} GiB, tensors at most {peak / GIB:.1f}"
         )
+    most = "" if STATISTICS.exists() else "at most "  # macOS does not say what it has now
+    return f"process {most}{resident() / GIB:.1f} GiB"
+
+
+def resident() -> int:
+    """Bytes of RAM of this process: now, or the most it ever had where the system says no more."""
     if STATISTICS.exists():
-        resident = int(STATISTICS.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        return f"process {resident / GIB:.1f} GiB"
+        return int(STATISTICS.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return f"process at most {most / GIB:.1f} GiB"  # macOS does not say what it has now
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def available() -> int | None:
+    """Bytes of RAM that this process can still take: of the machine and of its container.
+
+    None where the system does not say.
+    """
+    found = []
+    with contextlib.suppress(OSError):
+        lines = dict(line.split(":", 1) for line in MACHINE.read_text().splitlines())
+        found.append(int(lines["MemAvailable"].split()[0]) * 1024)
+    with contextlib.suppress(OSError, ValueError):  # "max": no limit
+        files = (CONTAINER / f"memory.{what}" for what in ("max", "current"))
+        limit, used = (int(path.read_text()) for path in files)
+        found.append(max(limit - used, 0))
+    return min(found, default=None)

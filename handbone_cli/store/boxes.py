@@ -52,6 +52,7 @@ class BoxedProbabilities:
         classes: int,
         size: tuple[int, int],
         plane: Callable[[int], tuple[NDArray[np.uint8], Box]],
+        cores: Sequence[int] | None = None,
     ) -> BoxedProbabilities:
         """Boxes from planes given one at a time.
 
@@ -59,8 +60,10 @@ class BoxedProbabilities:
             classes: C.
             size: (H, W).
             plane: class -> (q, box): uint8 inside a box of the image beyond which q is below FLOOR.
+            cores: C levels in place of CORE, for classes that count as bone below it.
         """
-        found = [_trim(*plane(index), size) for index in range(classes)]
+        levels = [CORE] * classes if cores is None else cores
+        found = [_trim(*plane(index), size, levels[index]) for index in range(classes)]
         boxes = np.array([box for _, box in found], np.int32).reshape(classes, 4)
         return cls(size, boxes, tuple(crop for crop, _ in found))
 
@@ -132,13 +135,13 @@ class BoxedProbabilities:
 
 
 def _trim(
-    plane: NDArray[np.uint8], place: Box, size: tuple[int, int]
+    plane: NDArray[np.uint8], place: Box, size: tuple[int, int], core: int
 ) -> tuple[NDArray[np.uint8], Box]:
-    """Floor a plane and cut it to its box, as the module's constants say."""
+    """Floor a plane and cut it to its box, as the module's constants say but for the core."""
     highest = int(plane.max()) if plane.size else 0
     if highest <= FLOOR:
         return np.zeros((0, 0), np.uint8), EMPTY
-    y0, y1, x0, x1 = tight_box(plane >= min(CORE, highest))
+    y0, y1, x0, x1 = tight_box(plane >= min(core, highest))
     box = grow_box((y0 + place[0], y1 + place[0], x0 + place[2], x1 + place[2]), MARGIN, size)
     box = clip_box(box, place)
     cut = plane[box[0] - place[0] : box[1] - place[0], box[2] - place[2] : box[3] - place[2]]

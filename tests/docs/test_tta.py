@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from handbone_cli.cli import hb
-from handbone_cli.commands.predict import parse_view
+from handbone_cli.commands.wiring.prediction_options import parse_view
 from handbone_cli.host.registry import installed
 from handbone_cli.networks.build import build_tta
 from handbone_cli.recipe.load import load_recipe

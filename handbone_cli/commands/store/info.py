@@ -42,7 +42,7 @@ def in_lines(facts: dict[str, Any]) -> list[str]:
         if facts["imported"]
         else f"{facts['seen']:.0%} of the images are of people the model was trained on",
         "labels": f"{labels['dataset']} in {labels['root']}" if labels else "none",
-        **{key: shown(value) for key, value in facts["settings"].items()},
+        **in_words(facts["settings"]),
         "classes": ", ".join(facts["class_names"]),
     }
     width = max(map(len, words))
@@ -51,6 +51,13 @@ def in_lines(facts: dict[str, Any]) -> list[str]:
         f"{head}, {len(facts['class_names'])} classes{missing}{writes}",
         *(f"{name.ljust(width)}  {text}" for name, text in words.items()),
     ]
+
+
+def in_words(settings: dict[str, Any]) -> dict[str, str]:
+    """The settings by name, those of a sum's members a line each."""
+    members = settings.get("members", [])
+    words = {key: shown(value) for key, value in settings.items() if key != "members"}
+    return words | {f"member {n}": shown(each) for n, each in enumerate(members, start=1)}
 
 
 def shown(value: object) -> str:

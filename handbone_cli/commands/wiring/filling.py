@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from handbone_cli.errors import InterruptedRunError, UnreadableImageError
 
@@ -12,17 +12,34 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
+    from numpy.typing import NDArray
+
     from handbone_cli.host.interfaces import Sample
     from handbone_cli.host.registry import Registry
     from handbone_cli.networks.dealing import Dealing
-    from handbone_cli.prediction.predictor import Predictor, Prepared
     from handbone_cli.recipe.schema import Recipe
     from handbone_cli.store.boxes import BoxedProbabilities
     from handbone_cli.store.part import StorePart
     from handbone_cli.store.store import ImageEntry, StoreWriter
     from handbone_cli.terminal.progress import Report
 
-Job: TypeAlias = "tuple[Sample, Predictor, bool]"
+
+class Preparing(Protocol):
+    """What makes of a decoded image what its models see."""
+
+    @property
+    def prepare(self) -> Callable[[NDArray[Any]], Any]:
+        """Decoded grey -> the image or images, prepared."""
+
+
+class Predicting(Preparing, Protocol):
+    """A predictor, or all models of an ensemble."""
+
+    def begin(self, prepared: Any, /) -> Callable[[], BoxedProbabilities]:
+        """Do the device's part; gives what is left for the CPU."""
+
+
+Job: TypeAlias = "tuple[Sample, Predicting, bool]"
 """A sample, its predictor, and whether that was trained on the person."""
 
 
@@ -230,7 +247,9 @@ def predict_all(
         yield Predicted(sample, content, seen, predictor.begin(prepared))
 
 
-def prepare_one(job: Job, has: Callable[[str, str], bool]) -> tuple[str, Prepared | None]:
+def prepare_one(
+    job: tuple[Sample, Preparing, bool], has: Callable[[str, str], bool]
+) -> tuple[str, Any]:
     """What an image is remembered by, and the image as the network sees it unless it is there.
 
     Raises:

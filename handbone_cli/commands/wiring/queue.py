@@ -36,7 +36,7 @@ def check_commands(queue: Path, plan: Plan, registry: Registry) -> None:
 
 def mistake_in(planned: Planned, registry: Registry) -> str:
     """What is wrong with a job's command line; '' for nothing."""
-    from handbone_cli.commands.predict import with_options
+    from handbone_cli.commands.wiring.prediction_options import with_options
     from handbone_cli.errors import HandboneError
 
     try:

@@ -178,7 +178,6 @@ def test_the_others_are_counted(trained_run, films, tmp_path):
             ("-i", "a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"),
             "unexpected words: b.jpg c.jpg d.jpg ...; a pattern for -i needs quotes: -i '*.jpg'.",
         ),
-        (("val", "-i", "val"), "unexpected words: val."),
     ],
 )
 def test_a_glob_without_quotes_is_a_mistake_of_usage(tmp_path, words, said):

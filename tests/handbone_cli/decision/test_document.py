@@ -191,8 +191,9 @@ def test_a_store_of_one_fold_is_not_that_of_all(make_store):
     one = make_store("test", {"a": PLANES}, settings={"weights": "m1"})
     assert said(document.open_members, out_of_fold.on([made.members[0], one.path])) == (
         f"{one.path}: was predicted with one model, and the weights in this place were chosen for "
-        "the models of 2 folds, on people left out; choose weights on stores of one fold "
-        "(hb predict RUN -i val) to decide on other images with its run."
+        "the models of 2 folds, on people left out; predict with the mean of them (hb predict "
+        "FOLDER, that of hb train --fold all), or at once with all members (hb predict FOLDER ... "
+        "--weights)."
     )
 
 

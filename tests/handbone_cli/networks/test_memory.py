@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from handbone_cli.networks.memory import MemoryTracker, training_peak
+from handbone_cli.networks.memory import MemoryTracker, prediction_peak, training_peak
 from handbone_cli.networks.wrapper import Segmenter
 
 KIB = 1024
@@ -97,3 +97,13 @@ def test_weights_that_are_frozen_have_no_moments():
     all_learn = training_peak(Segmenter(frozen, 2, 1), images)
     frozen.weight.requires_grad_(False)
     assert training_peak(Segmenter(frozen, 2, 1), images) == all_learn - 2 * 4 * 18
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_peak_of_a_forward_pass(device):
+    """One map of 8 channels beside the next, and nothing kept for a backward pass."""
+    layers = [nn.Conv2d(1, 8, 1), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 2, 1)]
+    model = Segmenter(nn.Sequential(*layers), 2, 1).to(device)
+    images = torch.empty(1, 1, 64, 64, device=device)
+    plane = 64 * 64 * 4
+    assert 17 * plane <= prediction_peak(model, images) <= 18 * plane

@@ -42,3 +42,17 @@ def test_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: whole)
     line = memory_in_use(torch.device("cuda"))
     assert line == "GPU 12.3 of 80.0 GiB, tensors at most 11.0"
+
+
+def test_what_is_free_is_the_less_of_machine_and_container(monkeypatch, tmp_path):
+    machine, container = tmp_path / "meminfo", tmp_path / "cgroup"
+    monkeypatch.setattr(module, "MACHINE", machine)
+    monkeypatch.setattr(module, "CONTAINER", container)
+    assert module.available() is None
+    machine.write_text("MemTotal: 9000 kB\nMemAvailable:    5000 kB\n")
+    assert module.available() == 5000 * 1024
+    container.mkdir()
+    (container / "memory.current").write_text("1000000\n")
+    for limit, free in (("max", 5000 * 1024), ("3000000", 2000000), ("900000", 0)):
+        (container / "memory.max").write_text(f"{limit}\n")
+        assert module.available() == free
