@@ -76,8 +76,9 @@ if TYPE_CHECKING:
 )
 @click.pass_context
 def predict(
-    context: click.Context, runs: tuple[Path, ...], source: str, output: Path, weights: Path | None, sliding: bool | None,
-    gaussian: bool | None, tta: tuple[str, ...], window: int | None, stride: int | None,
+    context: click.Context, runs: tuple[Path, ...], source: str, output: Path,
+    weights: Path | None, sliding: bool | None, gaussian: bool | None, tta: tuple[str, ...],
+    window: int | None, stride: int | None,
     batch_size: int | None, average: str | None, window_weight: str | None, masks: Path | None,
     masks_as: tuple[str, ...], workers: int | None, devices: int, max_ram: str | None,
 ) -> None:  # fmt: skip

@@ -13,7 +13,7 @@ import click
     "--kind",
     required=True,
     metavar="KIND",
-    help="model, dataset, loss, tta, postprocessor, preprocessor, loader or tracker.",
+    help="model, dataset, loss, tta, postprocessor, preprocessor, loader, tracker or window.",
 )
 @click.option("-o", "--output", type=Path, help="Folder to make.  [default: handbone-NAME here]")
 def new(name: str, kind: str, output: Path | None) -> None:

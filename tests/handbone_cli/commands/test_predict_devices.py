@@ -156,7 +156,7 @@ def test_devices_are_named_once_and_are_there(trained_run, films, tmp_path, monk
 
     command = ("predict", trained_run.run, "-i", films, "-o", tmp_path / "s", "--devices", "2")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert hb(*command).err == "hb: --devices 2: there are 1 GPUs; name no more than that.\n"
+    assert hb(*command).err == "hb: --devices 2: there is 1 GPU; name no more than that.\n"
     for key in NEEDED:
         monkeypatch.setenv(key, "2")
     assert hb(*command).err == (

@@ -63,7 +63,7 @@ def test_modules_that_are_wrong():
 
 class Good(Options):
     width: int = Field(3, ge=1, description="channels")
-    name: str = Field(description="required")
+    title: str = Field(description="required")
 
 
 class Bare(Options):
@@ -72,7 +72,7 @@ class Bare(Options):
 
 class Refused(Options):
     width: int = Field(0, ge=1, description="channels")
-    name: str = Field(description="required")
+    title: str = Field(description="required")
 
 
 class Typed(Options):
