@@ -314,7 +314,7 @@ def our_way(path, folder, model, recipe):
     from handbone_cli.store.boxes import BoxedProbabilities
 
     names = [f"c{index}" for index in range(CLASSES)]
-    predictor = build_predictor(model.model, recipe, installed(), names, tta=())
+    predictor = build_predictor(model.model, recipe, installed(), names, tta=(), mirror_pairs=())
     object.__setattr__(predictor, "model", model)  # frozen; the timed one is no module
     file = folder / "film.npz"
     predictor.predict(cv2.imread(str(path), cv2.IMREAD_UNCHANGED)).save(file)

@@ -131,9 +131,8 @@ def ours(image, model, folder):
     return stitched - started, time.perf_counter() - stitched
 
 
-def nnunet(image, model, folder):
-    import torch
-    from nnunetv2.inference.export_prediction import export_prediction_from_logits
+def nnunet_predictor(model, size, device):
+    """nnU-Net's predictor, plans, configuration, dataset and an image's properties."""
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
@@ -153,17 +152,27 @@ def nnunet(image, model, folder):
                "channel_names": {"0": "xray"}, "file_ending": ".png"}  # fmt: skip
     predictor = nnUNetPredictor(
         tile_step_size=STRIDE / WINDOW, use_gaussian=True, use_mirroring=False,
-        perform_everything_on_device=False, device=torch.device("cpu"), allow_tqdm=False,
+        perform_everything_on_device=device.type != "cpu", device=device, allow_tqdm=False,
     )  # fmt: skip
     two = plans.get_configuration("2d")
-    predictor.manual_initialization(model.model, plans, two, None, dataset, "nnUNetTrainer", None)
-    predictor.network = Called(model)
-    shape = (1, *image.shape[1:])
+    predictor.manual_initialization(model, plans, two, None, dataset, "nnUNetTrainer", None)
+    shape = (1, *size)
     properties = {
         "spacing": [999, 1, 1], "shape_before_cropping": shape,
         "shape_after_cropping_and_before_resampling": shape,
         "bbox_used_for_cropping": [[0, side] for side in shape],
     }  # fmt: skip
+    return predictor, plans, two, dataset, properties
+
+
+def nnunet(image, model, folder):
+    import torch
+    from nnunetv2.inference.export_prediction import export_prediction_from_logits
+
+    predictor, plans, two, dataset, properties = nnunet_predictor(
+        model.model, tuple(image.shape[1:]), torch.device("cpu")
+    )
+    predictor.network = Called(model)
     started = time.perf_counter()
     logits = predictor.predict_sliding_window_return_logits(image[:, None])
     stitched = time.perf_counter()

@@ -370,8 +370,6 @@ MISTAKES = [
      lambda p: (changed(status="stopped")(p), shutil.rmtree(p["all"] / "out_of_fold"),
                 shutil.copytree(p["val"], p["all"] / "out_of_fold")),
      "out_of_fold: holds a store of another prediction: data.fold (2 then, all now)"),
-    ("other images", ("predict", "ALL", "-i", "test", "-o", "new"), None,
-     "all: a cross-validation, of which every fold is a run; name one of them"),
     ("a fold without weights", ("predict", "ALL", "-i", "val", "-o", "new"),
      lambda p: (p["all"] / "fold2/best.safetensors").unlink(), "best.safetensors: no such file"),
     ("the whole as a store", ("evaluate", "ALL"), None,
