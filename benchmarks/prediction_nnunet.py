@@ -29,7 +29,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from prediction import CLASSES, STRIDE, WINDOW, Timed, corners, hand
+from prediction import CLASSES, STRIDE, WINDOW, Timed, corners, hand, standing_in
 
 WAYS = ("ours", "nnunet")
 
@@ -86,20 +86,10 @@ def measure(options):
     network = PlainConvUNet(
         1, 6, (8, 16, 32, 64, 64, 64), torch.nn.Conv2d, 3, (1, 2, 2, 2, 2, 2), 1, CLASSES, 1
     ).eval()
-    places = corners(options)
-
-    class Standing(torch.nn.Module):
-        """The network's time, the stand-in's logits; windows come in one order in both ways."""
-
-        def forward(self, images):
-            network(images)
-            taken = [places.pop(0) for _ in images]
-            parts = [logits[:, y : y + WINDOW, x : x + WINDOW] for y, x in taken]
-            return torch.stack(parts).float()
-
+    standing = standing_in(network, logits, corners(options))
     image = torch.rand(1, options.size, options.size, generator=torch.Generator().manual_seed(0))
     with tempfile.TemporaryDirectory(prefix="hb-benchmark-") as name, torch.inference_mode():
-        folder, model = Path(name), Timed(Standing())
+        folder, model = Path(name), Timed(standing)
         network(torch.zeros(1, 1, 64, 64))
         windows, export = {"ours": ours, "nnunet": nnunet}[options.way](image, model, folder)
         files = sum(file.stat().st_size for file in folder.iterdir())

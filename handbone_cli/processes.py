@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
 
 def describe_process() -> dict[str, Any]:
@@ -59,14 +60,21 @@ def told_to_stop() -> Iterator[threading.Event]:
         yield flag
         return
 
-    def ask(_signal: int, _frame: object) -> None:
+    def ask(_number: int, _frame: object) -> None:
         if flag.is_set():
             raise KeyboardInterrupt
         flag.set()
 
-    before = {name: signal.signal(name, ask) for name in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with asked_to_stop(ask):
         yield flag
+
+
+@contextlib.contextmanager
+def asked_to_stop(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Give Ctrl-C and SIGTERM to a handler; to those before it again at the end."""
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

@@ -30,7 +30,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from prediction import CLASSES, SIGMA, STRIDE, WINDOW, corners, hand
+from prediction import CLASSES, SIGMA, STRIDE, WINDOW, corners, hand, standing_in
 
 WARM = 2
 
@@ -97,7 +97,7 @@ def measure(options):
     film, _, logits = hand(options.size, CLASSES)
     device = torch.device(options.device)
     network = build_segmenter(recipe, installed(), CLASSES).eval().to(device)
-    standing = standing_in(network, logits.to(device), options).eval()
+    standing = standing_in(network, logits.to(device), corners(options)).eval()
     with tempfile.TemporaryDirectory(prefix="hb-benchmark-") as name, torch.inference_mode():
         folder = Path(name)
         films = folder / "films"
@@ -107,28 +107,6 @@ def measure(options):
         seconds = WAYS[options.way](standing, films, folder / "out", recipe, options, device)
     peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else 0
     return {"seconds": seconds, "peak": peak}
-
-
-def standing_in(network, logits, options):
-    import torch
-
-    class Standing(torch.nn.Module):
-        """The network's time, the stand-in's logits; windows come in one order in every way."""
-
-        def __init__(self):
-            super().__init__()
-            self.network, self.calls, self.places = network, 0, corners(options)
-
-        def forward(self, images):
-            network(images)
-            parts = []
-            for _ in images:
-                y, x = self.places[self.calls % len(self.places)]
-                parts.append(logits[:, y : y + WINDOW, x : x + WINDOW])
-                self.calls += 1
-            return torch.stack(parts).float()
-
-    return Standing()
 
 
 def clock(device):

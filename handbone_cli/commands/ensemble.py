@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from handbone_cli.commands.ensemble_rules import rules
+from handbone_cli.commands.judged import judged
 from handbone_cli.commands.vote import vote
 
 
@@ -44,18 +45,7 @@ ensemble.add_command(rules)
     "--metric", type=click.Choice(["hard", "soft"]), default="hard", show_default=True,
     help="Dice that weights are looked for by; the verdict is by hard Dice.",
 )  # fmt: skip
-@click.option("--labels", help="Recipe, folder or CSV with the truth.  [default: the stores' own]")
-@click.option(
-    "--allow-seen", is_flag=True, help="Also use images of people a model was trained on."
-)
-@click.option("--all-in", is_flag=True, help="Take the in-sample choice, whatever the verdict.")
-@click.option(
-    "--folds", type=click.IntRange(2), default=5, show_default=True, help="Groups of people."
-)
-@click.option("--seed", default=21, show_default=True, help="Of the groups of people.")
-@click.option("--picture", type=Path, help="Draw the gains of every bone to this file (.svg).")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
-@click.option("-o", "--output", type=Path, required=True, help="Decision (.toml) to write.")
+@judged
 def optimize(
     stores: tuple[Path, ...],
     scope: str | None,

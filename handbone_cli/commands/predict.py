@@ -10,10 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from handbone_cli.commands.wiring.filling import Filling
-    from handbone_cli.host.registry import Registry
     from handbone_cli.recipe.schema import Recipe
-    from handbone_cli.runs.directory import RunDirectory
 
 
 @click.command(
@@ -96,6 +93,7 @@ def predict(
     find films -name '*.png' -newer last | hb predict runs/first -i - -o stores/new --masks masks
     """
     from handbone_cli.commands.wiring.filling import Filling
+    from handbone_cli.commands.wiring.one_model import fill_one
     from handbone_cli.commands.wiring.out_of_fold import fill_out_of_fold
     from handbone_cli.commands.wiring.prediction import open_run
     from handbone_cli.commands.wiring.prediction_options import with_options
@@ -133,7 +131,7 @@ def predict(
     else:
         run = open_run(runs[0])
         recipe = said(run.recipe(registry))
-        total, unreadable = fill_store(run, recipe, source, filling, registry)
+        total, unreadable = fill_one(run, recipe, source, filling, registry)
     for line in filling.write_masks(registry) if len(unreadable) < total else ():
         click.echo(line)
     leave_others()
@@ -163,44 +161,6 @@ def refuse_several(devices: int) -> None:
             "several models at once are predicted by one process; leave --devices and torchrun "
             "out, or predict a store with each RUN and decide with `hb submit DECISION --on`."
         )
-
-
-def fill_store(
-    directory: RunDirectory, recipe: Recipe, source: str, filling: Filling, registry: Registry
-) -> tuple[int, list[str]]:
-    """Predict every image that the store does not have yet.
-
-    Returns how many there are, and a sentence for every one that cannot be read.
-    """
-    from handbone_cli.commands.wiring.datasets import dataset_reference, find_samples
-    from handbone_cli.commands.wiring.filling import describe_settings
-    from handbone_cli.commands.wiring.prediction import (
-        build_predictor,
-        load_model,
-        mirror_pairs_of_run,
-        weights_file,
-    )
-    from handbone_cli.commands.wiring.processes import join_others
-    from handbone_cli.data.sources import SPLITS
-    from handbone_cli.files import digest_json, file_digest
-
-    names = directory.facts()["class_names"]
-    own = source in SPLITS
-    samples = find_samples(source, recipe, registry)
-    settings = {
-        **describe_settings(recipe, file_digest(weights_file(directory))),
-        "recipe": digest_json(directory.facts()["recipe"]),
-    }
-    filling.refuse_masks(names, settings)
-    join_others()
-    model = load_model(directory, recipe, registry, names)
-    pairs = mirror_pairs_of_run(directory, recipe, registry)
-    predictor = build_predictor(model, recipe, registry, names, tta=recipe.tta, mirror_pairs=pairs)
-    order = [sample.image_id for sample in samples]
-    trained = set(directory.facts()["trained_persons"]) if own else set()
-    jobs = ((sample, predictor, sample.person in trained) for sample in samples)
-    labels = dataset_reference(recipe) if own else None
-    return len(order), filling.fill(names, settings, order, labels, jobs)
 
 
 def tell_end(output: Path, total: int, unreadable: Sequence[str]) -> None:

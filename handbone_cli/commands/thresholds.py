@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from handbone_cli.commands.judged import judged
+
 
 @click.group()
 def thresholds() -> None:
@@ -14,22 +16,11 @@ def thresholds() -> None:
 
 @thresholds.command()
 @click.argument("stores", nargs=-1, required=True, type=Path)
-@click.option("--labels", help="Recipe, folder or CSV with the truth.  [default: the stores' own]")
 @click.option(
     "--range", "limits", nargs=2, type=float, default=(0.2, 0.8), show_default=True,
     metavar="LOW HIGH", help="Where to look, in steps of 1/255; one half lies in it.",
 )  # fmt: skip
-@click.option(
-    "--allow-seen", is_flag=True, help="Also use images of people a model was trained on."
-)
-@click.option("--all-in", is_flag=True, help="Take the in-sample thresholds, whatever the verdict.")
-@click.option(
-    "--folds", type=click.IntRange(2), default=5, show_default=True, help="Groups of people."
-)
-@click.option("--seed", default=21, show_default=True, help="Of the groups of people.")
-@click.option("--picture", type=Path, help="Draw the gains of every bone to this file (.svg).")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
-@click.option("-o", "--output", type=Path, required=True, help="Decision (.toml) to write.")
+@judged
 def optimize(
     stores: tuple[Path, ...],
     labels: str | None,

@@ -14,6 +14,7 @@ import numpy as np
 from handbone_cli.errors import HandboneError
 from handbone_cli.results import paired_tests
 from handbone_cli.scores import clustered_error, dice_per_class
+from handbone_cli.significance import holm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -241,7 +242,7 @@ def compare(scores: Scores, *, samples: int = 10_000, seed: int = 21) -> Compari
     rng = np.random.default_rng((STREAM, seed))
     intervals = paired_tests.bootstrap_interval(table, samples=samples, rng=rng, level=1 - LEVEL)
     p_values, exact = paired_tests.sign_flip(table, samples=samples, rng=rng)
-    adjusted = np.concatenate([p_values[:1], paired_tests.holm(p_values[1:])])
+    adjusted = np.concatenate([p_values[:1], holm(p_values[1:])])
     means = [paired_tests.by_person(side, scores.persons).means for side in columns]
     findings = [
         Finding((float(a), float(b)), float(difference), (float(low), float(high)), float(p))

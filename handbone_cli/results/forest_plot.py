@@ -19,18 +19,11 @@ TOP, ROW, GAP, BOTTOM = 96.0, 19.0, 12.0, 64.0
 MARGIN = 14.0
 LONGEST_NAME = 26
 MARK = "<!-- forest plot by handbone -->\n"
-STYLE = """
-svg { --ink: #1b1f24; --muted: #57606a; --grid: #e3e6ea; --paper: #ffffff; --mark: #0b6bb0;
-  background: var(--paper) }
-@media (prefers-color-scheme: dark) {
-  svg { --ink: #e6e9ee; --muted: #a3adb8; --grid: #2c3239; --paper: #14171b; --mark: #5cb3f0 }
-}
-text { fill: var(--ink); font: 12px system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif }
-text.heading { font-size: 16px; font-weight: 600 }
+COLOURS = {"mark": ("#0b6bb0", "#5cb3f0")}
+"""On light and on dark paper."""
+RULES = """
 text.mean { font-weight: 600 }
-text.tick { fill: var(--muted); font-size: 11px }
 text.figure { font-variant-numeric: tabular-nums }
-.grid { stroke: var(--grid); stroke-width: 1 }
 .zero { stroke: var(--ink); stroke-width: 1 }
 .interval { stroke: var(--mark); stroke-width: 1.6; stroke-linecap: round }
 .tie { fill: var(--paper); stroke: var(--mark); stroke-width: 1.6 }
@@ -66,7 +59,7 @@ def draw_forest(comparison: Comparison, names: tuple[str, str]) -> str:
     zero = scale(0.0)
     return MARK + svg.tag(
         "svg",
-        f"<style>{STYLE}</style>",
+        svg.style(RULES, **COLOURS),
         svg.text(MARGIN, 28, f"{a} less {b}: mean {metric.name}", class_="heading"),
         svg.text(MARGIN, 48, _below_heading(comparison)),
         svg.text(left, TOP - 12, sides[0], class_="tick"),

@@ -15,18 +15,14 @@ if TYPE_CHECKING:
 HEADING, STEP, BOTTOM, CHART, RIGHT = 78.0, 19.0, 52.0, 560.0, 24.0
 """Above the chart, a bone, below the chart, the chart's width, right of it; px."""
 MARK = "<!-- gains by handbone -->\n"
-STYLE = """
-svg { --ink: #1b1f24; --muted: #57606a; --grid: #e3e6ea; --paper: #ffffff; --kept: #0b6bb0;
-  --promise: #c2540a; background: var(--paper) }
-@media (prefers-color-scheme: dark) {
-  svg { --ink: #e6e9ee; --muted: #a3adb8; --grid: #2c3239; --paper: #14171b; --kept: #5cb3f0;
-    --promise: #f0964a }
+COLOURS = {
+    "kept": ("#0b6bb0", "#5cb3f0"),
+    "promise": ("#c2540a", "#f0964a"),
 }
-text { fill: var(--ink); font: 12px system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif }
-text.heading { font-size: 16px; font-weight: 600 }
-text.tick, text.note { fill: var(--muted); font-size: 11px }
+"""On light and on dark paper."""
+RULES = """
+text.note { fill: var(--muted); font-size: 11px }
 text.whole { font-weight: 600 }
-.grid { stroke: var(--grid); stroke-width: 1 }
 .zero { stroke: var(--muted); stroke-width: 1.2 }
 .optimism { stroke: var(--grid); stroke-width: 5; stroke-linecap: round }
 .error { stroke: var(--muted); stroke-width: 1.4 }
@@ -78,7 +74,7 @@ def draw_gains(bars: Sequence[GainBar], title: str, note: str) -> str:
     width, height = left + CHART + RIGHT, bottom + BOTTOM
     return MARK + svg.tag(
         "svg",
-        f"<style>{STYLE}</style>",
+        svg.style(RULES, **COLOURS),
         svg.text(8, 24, title, class_="heading"),
         svg.text(8, 42, note, class_="note"),
         _legend(62.0),

@@ -138,15 +138,6 @@ def sign_flip(
     return (found / len(signs) if exact else (found + 1) / (samples + 1)), exact
 
 
-def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """P values (K,) adjusted for K tests (Holm, Scandinavian Journal of Statistics 6, 1979)."""
-    order = p_values.argsort(kind="stable")
-    factors = np.arange(len(p_values), 0, -1)
-    adjusted = np.empty_like(p_values)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
-    return adjusted
-
-
 def detectable_factor(people: int, power: float = 0.8, level: float = 0.05) -> float:
     """Standard errors that a true difference must have to be found with this power.
 

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from handbone_cli.errors import HandboneError
+from handbone_cli.processes import asked_to_stop
 from handbone_cli.ranks import INTERRUPTED, LAUNCHED, LOST, is_launched, rank_count
 
 if TYPE_CHECKING:
@@ -87,6 +88,15 @@ class Companion:
             return f"{who} ended: {self.sentence.rstrip('.')}"
         return f"{who} ended with exit code {code}"
 
+    def close(self) -> None:
+        """Close its pipes, once it has ended; a child of its own may still hold the last one."""
+        self._ear.join(timeout=1.0)
+        listening = self._ear.is_alive()
+        for pipe in (self._process.stdin, None if listening else self._process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # what it did not read
+                    pipe.close()
+
     def _give(self, given: bytes) -> None:
         with contextlib.suppress(OSError):  # it has ended before it read all
             stdin = cast("TextIO", self._process.stdin).buffer
@@ -143,6 +153,8 @@ def launch(
             environment = environment_of(number, devices, port)
             companions.append(Companion(number, words, environment, given))
         culprit = wait_for(companions, PATIENCE if apart else GRACE, apart=apart)
+    for each in companions:
+        each.close()
     first = companions[0].code or 0
     if first > 0 and first not in {INTERRUPTED, LOST}:  # it has said why
         return first
@@ -242,9 +254,5 @@ def _signals_to(companions: Sequence[Companion]) -> Iterator[list[int]]:
         for each in companions:
             each.send(signal.SIGINT)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with asked_to_stop(pass_on):
         yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -11,6 +11,7 @@ import numpy as np
 from handbone_cli.anatomy.hand import FOREARM
 from handbone_cli.data.metadata import record_of
 from handbone_cli.dataset_figures import BodyFigures, Correlation, Ratio
+from handbone_cli.significance import holm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,8 +61,8 @@ def relate_bodies(
         area,
         left_out,
         {name: correlate(measures[name], area) for name in MEASURES},
-        _holm([correlate(measures["height"], column) for column in bones.T]),
-        _holm([compare_sexes(sexes, column) for column in bones.T]),
+        _corrected([correlate(measures["height"], column) for column in bones.T]),
+        _corrected([compare_sexes(sexes, column) for column in bones.T]),
         missing,
     )
 
@@ -95,14 +96,11 @@ def compare_sexes(sexes: Sequence[str | None], y: NDArray[np.float64]) -> Ratio 
     return Ratio(len(women), len(men), math.exp(difference), math.exp(low), math.exp(high))
 
 
-def _holm(findings: Sequence[Finding | None]) -> tuple[Finding | None, ...]:
-    """Mark what differs from nothing at 5 % after Holm's step-down correction (1979)."""
-    tested = sorted((_p_value(f), place) for place, f in enumerate(findings) if f is not None)
-    certain = set()
-    for rank, (p, place) in enumerate(tested):
-        if p > LEVEL / (len(tested) - rank):
-            break
-        certain.add(place)
+def _corrected(findings: Sequence[Finding | None]) -> tuple[Finding | None, ...]:
+    """Mark what differs from nothing at 5 % after Holm's correction."""
+    tested = [place for place, finding in enumerate(findings) if finding is not None]
+    adjusted = holm(np.array([_p_value(finding) for finding in findings if finding is not None]))
+    certain = {place for place, p in zip(tested, adjusted, strict=True) if p <= LEVEL}
     return tuple(
         replace(finding, certain=place in certain) if finding is not None else None
         for place, finding in enumerate(findings)

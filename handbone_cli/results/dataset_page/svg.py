@@ -20,6 +20,32 @@ if TYPE_CHECKING:
 CHARACTER = 6.3
 """Width of a letter in a 12 px sans serif, px; enough to leave room for names."""
 
+MUTED, GRID = ("#57606a", "#a3adb8"), ("#e3e6ea", "#2c3239")
+INK, PAPER = ("#1b1f24", "#e6e9ee"), ("#ffffff", "#14171b")
+"""Colours on light and on dark paper, of charts that are files of their own."""
+
+
+def style(rules: str, **colours: tuple[str, str]) -> str:
+    """The style element of a chart that is a file of its own, light or dark as its reader is.
+
+    Args:
+        rules: CSS of this chart, after what all have in common.
+        colours: variables of it, each on light and on dark paper.
+    """
+    every = {"ink": INK, "muted": MUTED, "grid": GRID, "paper": PAPER, **colours}
+    light, dark = (
+        " ".join(f"--{name}: {pair[look]};" for name, pair in every.items()) for look in (0, 1)
+    )
+    return f"""<style>
+svg {{ {light} background: var(--paper) }}
+@media (prefers-color-scheme: dark) {{ svg {{ {dark} }} }}
+text {{ fill: var(--ink); font: 12px system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif }}
+text.heading {{ font-size: 16px; font-weight: 600 }}
+text.tick {{ fill: var(--muted); font-size: 11px }}
+.grid {{ stroke: var(--grid); stroke-width: 1 }}
+{rules.strip()}
+</style>"""
+
 
 def tag(name: str, *content: str, **attributes: object) -> str:
     """An element; attribute values are escaped, content is SVG already.

@@ -8,7 +8,6 @@ from handbone_cli.results.paired_tests import (
     bootstrap_interval,
     by_person,
     detectable_factor,
-    holm,
     sign_flip,
     student_quantile,
 )
@@ -115,23 +114,6 @@ def test_power_is_what_the_smallest_difference_promises():
         for s in range(300)
     ]
     assert np.mean(np.array(found) < 0.05) == pytest.approx(0.8, abs=0.07)
-
-
-@pytest.mark.parametrize("p", [[0.01, 0.04, 0.03, 0.005], [0.5, 0.6], [0.2], [0.02, 0.02, 0.9]])
-def test_holm_by_its_definition(p):
-    """Rejected at a level just where the step-down procedure rejects."""
-    adjusted = holm(np.array(p))
-    for level in np.linspace(0.001, 0.999, 200):
-        rejected = set()
-        for step, place in enumerate(np.argsort(p, kind="stable")):
-            if p[place] > level / (len(p) - step):
-                break
-            rejected.add(int(place))
-        assert rejected == set(np.flatnonzero(adjusted <= level).tolist())
-
-
-def test_holm_by_hand():
-    np.testing.assert_allclose(holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02])
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 5, 11, 143])

@@ -13,6 +13,7 @@ from handbone_cli.results.dataset_page.svg import (
     picture,
     polygon,
     short_number,
+    style,
     tag,
     text,
     title,
@@ -94,3 +95,13 @@ def test_a_picture_has_a_name_and_bounds():
     assert found.get("aria-label") == "<areas>"
     assert found.get("viewBox") == "0 0 200 100"
     assert found.get("style") == "max-width:230px;min-width:100px"
+
+
+def test_a_style_has_every_colour_twice_and_the_charts_own_rules():
+    element = ET.fromstring(style("\n.mark { fill: var(--mark) }\n", mark=("#010203", "#040506")))
+    light, dark = element.text.split("@media (prefers-color-scheme: dark)")
+    assert "--mark: #010203;" in light
+    assert "--mark: #040506;" in dark
+    dark = dark.split("}")[0]
+    assert [name for name in ("ink", "muted", "grid", "paper") if f"--{name}: #" not in dark] == []
+    assert element.text.rstrip().endswith(".mark { fill: var(--mark) }")
