@@ -28,6 +28,9 @@ class Fake:
     def send(self, number):
         self.sent.append(number)
 
+    def close(self):
+        self.closed = True
+
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
@@ -89,6 +92,9 @@ def test_a_list_is_given_and_stdin_stays_open_until_we_are_gone(monkeypatch, tmp
         companion = Companion(1, [], environment_of(1, 2, 4321), given)
     assert companion._process.wait(20) == 7
     assert companion.why() == "the process of device 1 ended: 144000"
+    companion.close()
+    assert companion._process.stdin.closed
+    assert companion._process.stderr.closed
 
 
 def test_torchruns_processes_read_no_list(monkeypatch):
@@ -122,6 +128,7 @@ def test_what_a_process_says_goes_on_but_for_its_sentence(capsys):
     assert "no_such_recipe" in companion.why()
     assert companion.code == 1
     assert capsys.readouterr().err == ""
+    companion.close()
 
 
 @pytest.mark.parametrize(
