@@ -60,6 +60,20 @@ def test_on_other_stores(weighed, trained_run, second_run, tmp_path):
     assert json.loads(by_csv.out) == by_store
 
 
+def test_tta_sets_of_one_run_are_members(trained_run, tmp_path):
+    """Stores of the same weights: the engine chooses between them, `hb predict` cannot."""
+    mirrored, path = tmp_path / "mirrored", tmp_path / "tta.toml"
+    assert hb("predict", trained_run.run, "-i", "val", "-o", mirrored, "--tta", "hflip").code == 0
+    done = hb("ensemble", "optimize", trained_run.val, mirrored, "--per-class", "-o", path)
+    assert done.code == 0, done.err
+    decision = document.load(path)
+    assert [store.resolve() for store in decision.members] == [trained_run.val, mirrored]
+    assert hb("submit", path, "-o", tmp_path / "s.csv").code == 0
+    summed = hb("predict", trained_run.run, "--weights", path, "-i", "val", "-o", tmp_path / "s")
+    assert summed.code == 1
+    assert "were predicted with the same weights, which a run brings but once" in summed.err
+
+
 def test_images_that_were_trained_on_prove_nothing(trained_run, second_run, tmp_path):
     stores = [tmp_path / "a", tmp_path / "b"]
     for run, store in zip((trained_run.run, second_run.run), stores, strict=True):

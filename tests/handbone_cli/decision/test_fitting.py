@@ -122,6 +122,16 @@ def test_thresholds_and_weights_together(choose):
     assert half.thresholds.tolist() == [0.5] * 4
 
 
+@pytest.mark.slow  # 4 s
+def test_weights_are_valued_at_their_thresholds_only_where_asked(choose):
+    """A member that is sharp but never reaches one half: alone it is best, if cut lower."""
+    faint, noisy = member(1, [0.08] * 4, level=-0.3), member(2, [0.45] * 4)
+    together, worth = choose(faint, noisy, thresholds="joint")
+    one_by_one, less = choose(faint, noisy, thresholds="after")
+    assert (together.weights[:, 0] > one_by_one.weights[:, 0] + 0.1).all()
+    assert worth.overall.left_out > less.overall.left_out + 0.001
+
+
 @pytest.mark.slow  # 3 s
 def test_soft_dice_can_be_searched_by_and_the_sources_search_is_one_of_them(choose):
     better, worse = [0.2] * 4, [0.6] * 4
