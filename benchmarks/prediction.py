@@ -22,7 +22,7 @@ classes: the peak of `stitch` at 29, 100 and 300 classes, with one window at a t
 the process that only calls the model. `band` is what the method needs: float32 sums of the rows
 that wait for a window.
 
-Needs `pip install monai` beside handbone. nnU-Net's predictor is not compared.
+Needs `pip install monai` beside handbone. nnU-Net's predictor: prediction_nnunet.py.
 """
 
 from __future__ import annotations

@@ -57,7 +57,12 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.jit")
     # torch asks Linux for huge pages: a first write to large memory takes a quarter of the time
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    if is_launched():  # it may be asked to stop a second time while Python tidies up
+        from handbone_cli.runs.launch import stop_listening
+
+        stop_listening()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,6 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from handbone_cli.recipe.schema import Recipe
 
 
 @click.command(
@@ -95,7 +94,6 @@ def predict(
     from handbone_cli.commands.wiring.filling import Filling
     from handbone_cli.commands.wiring.one_model import fill_one
     from handbone_cli.commands.wiring.out_of_fold import fill_out_of_fold
-    from handbone_cli.commands.wiring.prediction import open_run
     from handbone_cli.commands.wiring.prediction_options import with_options
     from handbone_cli.commands.wiring.processes import leave_others, predict_by_several
     from handbone_cli.commands.wiring.summing import fill_sum
@@ -118,10 +116,7 @@ def predict(
         "sliding": sliding, "gaussian": gaussian, "window": window, "stride": stride,
         "batch_size": batch_size, "average": average, "weight": window_weight,
     }  # fmt: skip
-
-    def said(recipe: Recipe) -> Recipe:
-        return with_options(recipe, registry, options, tta)
-
+    said = partial(with_options, registry=registry, predict_keys=options, tta=tta)
     filling = Filling(output, workers, masks, masks_as or ("png",))
     if is_sum:
         total, unreadable = fill_sum(runs, weights, source, filling, registry, said, max_ram)
@@ -129,9 +124,7 @@ def predict(
         recipe = said(folds.recipe(registry))
         total, unreadable = fill_out_of_fold(folds, recipe, filling, registry)
     else:
-        run = open_run(runs[0])
-        recipe = said(run.recipe(registry))
-        total, unreadable = fill_one(run, recipe, source, filling, registry)
+        total, unreadable = fill_one(runs[0], source, filling, registry, said)
     for line in filling.write_masks(registry) if len(unreadable) < total else ():
         click.echo(line)
     leave_others()

@@ -5,18 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from handbone_cli.commands.wiring.filling import Filling
     from handbone_cli.host.registry import Registry
     from handbone_cli.recipe.schema import Recipe
-    from handbone_cli.runs.directory import RunDirectory
 
 
 def fill_one(
-    directory: RunDirectory, recipe: Recipe, source: str, filling: Filling, registry: Registry
+    path: Path,
+    source: str,
+    filling: Filling,
+    registry: Registry,
+    said: Callable[[Recipe], Recipe],
 ) -> tuple[int, list[str]]:
-    """Predict every image that the store does not have yet.
+    """Predict every image that the store does not have yet, with the run of a path.
 
-    Returns how many there are, and a sentence for every one that cannot be read.
+    `said` is what the command line makes of its recipe. Returns how many there are, and a sentence
+    for every one that cannot be read.
     """
     from handbone_cli.commands.wiring.datasets import dataset_reference, find_samples
     from handbone_cli.commands.wiring.filling import describe_settings
@@ -24,12 +31,15 @@ def fill_one(
         build_predictor,
         load_model,
         mirror_pairs_of_run,
+        open_run,
         weights_file,
     )
     from handbone_cli.commands.wiring.processes import join_others
     from handbone_cli.data.sources import SPLITS
     from handbone_cli.files import digest_json, file_digest
 
+    directory = open_run(path)
+    recipe = said(directory.recipe(registry))
     names = directory.facts()["class_names"]
     own = source in SPLITS
     samples = find_samples(source, recipe, registry)
