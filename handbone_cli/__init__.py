@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from handbone_cli.anatomy.frame import HandFrame
     from handbone_cli.anatomy.hand import HAND_BONES
     from handbone_cli.anatomy.hand_fit import HandFit
     from handbone_cli.anatomy.shape_model import ShapeModel
@@ -57,6 +58,7 @@ _HOMES = {
     "DicomHeader": "handbone_cli.data.dicom",
     "HAND_BONES": "handbone_cli.anatomy.hand",
     "HandFit": "handbone_cli.anatomy.hand_fit",
+    "HandFrame": "handbone_cli.anatomy.frame",
     "HandboneError": "handbone_cli.errors",
     "LoaderContext": "handbone_cli.host.interfaces",
     "LossContext": "handbone_cli.host.interfaces",
@@ -100,6 +102,7 @@ __all__ = [
     "DatasetContext",
     "DicomHeader",
     "HandFit",
+    "HandFrame",
     "HandboneError",
     "LoaderContext",
     "LossContext",

@@ -56,7 +56,7 @@ def test_the_walk_has_ten_commands():
     [
         ("hb train quickstart --no-such-option 1", "No such option"),
         ("hb ensemble optimise a b -o c.toml", "No such command"),
-        ("hb predict runs/first -i val", "Missing option"),
+        ("hb predict runs/first -o store", "Missing option"),
         ("hb evaluate", "Missing argument"),
     ],
 )

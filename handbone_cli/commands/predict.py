@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     help="Image, folder with its sub-folders, quoted glob, train / val / test, or - to read paths "
     "from stdin, one a line.",
 )
-@click.option("-o", "--output", type=Path, required=True, help="Store (a folder) to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=Path,
+    help="Store (a folder) to write.  [default: stores/RUN_INPUT]",
+)
 @click.option(
     "--weights",
     type=Path,
@@ -72,7 +77,7 @@ if TYPE_CHECKING:
 )
 @click.pass_context
 def predict(
-    context: click.Context, runs: tuple[Path, ...], source: str, output: Path,
+    context: click.Context, runs: tuple[Path, ...], source: str, output: Path | None,
     weights: Path | None, sliding: bool | None, gaussian: bool | None, tta: tuple[str, ...],
     window: int | None, stride: int | None,
     batch_size: int | None, average: str | None, window_weight: str | None, masks: Path | None,
@@ -102,6 +107,7 @@ def predict(
     from handbone_cli.runs.cross_validation import CrossValidation
 
     refuse_files(runs)
+    output = output or default_store(runs, source)
     if masks_as and masks is None:
         raise click.UsageError("--masks-as goes with --masks DIR.")
     folds = CrossValidation(runs[0])
@@ -130,6 +136,16 @@ def predict(
     leave_others()
     if is_main():
         tell_end(output, total, unreadable)
+
+
+def default_store(runs: Sequence[Path], source: str) -> Path:
+    """Where probabilities go unless the user says: stores/RUN_INPUT; one mistake if unclear."""
+    name = Path(source).stem
+    if len(runs) > 1 or not name or not all(letter.isalnum() or letter in "._-" for letter in name):
+        raise click.UsageError("say with -o STORE where the probabilities go.")
+    if name == "-":
+        name = "stdin"
+    return Path("stores") / f"{runs[0].name}_{name}"
 
 
 def refuse_files(runs: Sequence[Path]) -> None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from handbone_cli.errors import HandboneError, RecipeError, closest
 from handbone_cli.files import read_bytes, require
+from handbone_cli.host.named_weights import weights_names
 from handbone_cli.recipe.explain import (
     Origins,
     components,
@@ -83,9 +84,14 @@ def read_tables(path: Path, origins: Origins, seen: tuple[Path, ...] = ()) -> Ta
         section = table.get(name)
         if isinstance(section, dict):
             for key in keys & section.keys():
-                if isinstance(section[key], str):
+                if isinstance(section[key], str) and not _is_name(path.parent, key, section[key]):
                     section[key] = str((path.parent / section[key]).resolve())
     return merge(base, table, origins, str(path))
+
+
+def _is_name(folder: Path, key: str, value: str) -> bool:
+    """Whether a value is the name of installed weights, and no file of the recipe's folder."""
+    return key == "weights" and value in weights_names() and not (folder / value).exists()
 
 
 def named_by(path: Path, name: str) -> Path:
@@ -139,7 +145,8 @@ def apply_overrides(
     parsed = [parse_override(text, option) for text in overrides]
     for keys, value in sorted(parsed, key=lambda each: each[0][-1] != "name"):
         is_path = len(keys) == 2 and keys[1] in PATHS.get(keys[0], ())
-        resolve = is_path and not isinstance(value, bool)
+        named = is_path and _is_name(Path(), keys[1], str(value))
+        resolve = is_path and not named and not isinstance(value, bool)
         layer: Any = str(Path(str(value)).resolve()) if resolve else value
         for key in reversed(keys):
             layer = {key: layer}

@@ -54,7 +54,8 @@ class ModelSection(ComponentSection):
     """The model plugin, and the weights it starts from in training, whatever plugin it is."""
 
     weights: Path | None = Field(
-        None, description="safetensors file or run to start from, relative to the recipe's folder"
+        None,
+        description="safetensors file, run (relative to the recipe's folder) or name to start from",
     )
     partial: bool | None = Field(
         None, description="take over what matches of weights; none: everything must match"

@@ -63,17 +63,30 @@ class BoneLook:
             hardening=float(rng.uniform(0.4, 0.8)),
         )
 
+    @classmethod
+    def draw_any(cls, rng: np.random.Generator) -> BoneLook:
+        """Draw anybody's bones, from children's to those of the very old, at any tube voltage."""
+        return cls(
+            cortex=float(rng.uniform(0.009, 0.024)),
+            trabeculae=float(rng.uniform(0.0015, 0.0085)),
+            shaft_cortex=float(rng.uniform(0.10, 0.34)),
+            end_cortex=float(rng.uniform(1.2, 4.5)),
+            canal=float(rng.uniform(0.0, 0.75)),
+            grain=float(rng.uniform(0.03, 0.30)),
+            hardening=float(rng.uniform(0.2, 1.0)),
+        )
 
-def bone_attenuation(hand: Hand, rng: np.random.Generator) -> Floats:
+
+def bone_attenuation(hand: Hand, rng: np.random.Generator, look: BoneLook | None = None) -> Floats:
     """Return (size, size) the attenuation (>= 0, natural logarithm) of all bones of a hand.
 
     Images under `FINE` pixels are drawn up to four times as large and averaged down: there a
-    cortex is thinner than a pixel.
+    cortex is thinner than a pixel. `look` is drawn where it is not given.
     """
-    look = BoneLook.draw(rng)
+    look = look or BoneLook.draw(rng)
     times = min(max(FINE // hand.size, 1), 4)
     size = times * hand.size
-    scale = size / 2048
+    scale = times * hand.px
     texture = _texture(rng, scale)
     plane = np.zeros((size, size), np.float32)
     for bone, outline in enumerate(hand.outlines):

@@ -52,7 +52,7 @@ class Field:
 def add_ring(plane: Floats, hand: Hand, rng: np.random.Generator) -> None:
     """Put a metal band around a proximal phalanx, a narrow ellipse as it is seen from the side."""
     segment = finger_segments(hand)[int(rng.choice(RINGED))]
-    px = hand.size / 2048
+    px = hand.px
     way = segment.proximal - segment.distal
     centre = segment.distal + float(rng.uniform(0.45, 0.62)) * way
     half = segment.half_width * float(rng.uniform(1.45, 1.75))

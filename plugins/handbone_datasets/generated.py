@@ -6,11 +6,11 @@ import csv
 import dataclasses
 import functools
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from handbone_cli import (
     HAND_BONES,
@@ -23,6 +23,8 @@ from handbone_cli import (
 )
 from handbone_datasets.hand_rendering import render
 from handbone_datasets.hand_shapes import Hand, HandShapes
+from handbone_datasets.scene import View, draw_scene
+from handbone_datasets.varied_film import render_any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +39,8 @@ SUBPIXEL = 6  # bits of a vertex' fraction in cv2's fixed point
 BODY, SHAPE, PICTURE, META = range(4)
 SETTINGS = "generated.json"
 VERSION = 1
-"""Of the drawing; part of what stands for a hand in the cache of prepared images."""
+ANY_VERSION = 1
+"""Of the drawings; part of what stands for a hand in the cache of prepared images."""
 
 
 class GeneratedOptions(Options):
@@ -50,6 +53,19 @@ class GeneratedOptions(Options):
     endless: bool = Field(
         default=False, description="training draws new hands for ever; `people` counts an epoch"
     )
+    films: Literal["study", "any"] = Field(
+        "study", description="study: as in the competition; any: whatever a user may bring"
+    )
+    view: Literal["film", "frame"] = Field(
+        "film", description="frame: an upright right hand alone, as a fine pass sees it"
+    )
+
+    @field_validator("view")
+    @classmethod
+    def _frames_of_any_film(cls, view: str, info: ValidationInfo) -> str:
+        if view == "frame" and info.data.get("films") == "study":
+            raise ValueError('a frame is cut out of any film; say films = "any" beside it')
+        return view
 
 
 class GeneratedDataset:
@@ -76,6 +92,8 @@ class GeneratedDataset:
         return []
 
     def _sample(self, person: int, side: int) -> Sample:
+        if self.options.films == "any":
+            return self._any_sample(person, side)
         place = (self.options.generator_seed, person, side, self.options.size)
         return Sample(
             image_id=f"image{2 * person + side:06d}",
@@ -84,6 +102,16 @@ class GeneratedDataset:
             read_labels=functools.partial(draw_outlines, *place),
             key=f"generated {VERSION} {place}",
             side=SIDES[side],
+        )
+
+    def _any_sample(self, person: int, number: int) -> Sample:
+        place = (self.options.generator_seed, person, number, self.options.size, self.options.view)
+        return Sample(
+            image_id=f"image{2 * person + number:06d}",
+            person=f"ID{person + 1:03d}",
+            read_image=functools.partial(draw_any_image, *place),
+            read_labels=functools.partial(draw_any_outlines, *place),
+            key=f"generated any {ANY_VERSION} {place}",
         )
 
     @property
@@ -103,7 +131,8 @@ class GeneratedDataset:
         Raises:
             HandboneError: `root` holds hands of other options, or other files.
         """
-        claim_folder(root, SETTINGS, self.options.model_dump(exclude={"endless"}))
+        unsaid = {"endless"} if self.options.films == "any" else {"endless", "films", "view"}
+        claim_folder(root, SETTINGS, self.options.model_dump(exclude=unsaid))
         jobs = [(split, s) for split in ("train", "test") for s in self.samples(split)]
         for done, (split, sample) in enumerate(jobs):
             labels = "train" if split == "train" else "test_labels"
@@ -138,6 +167,25 @@ def draw_image(seed: int, person: int, side: int, size: int) -> NDArray[np.uint8
     """The radiograph of a hand, (size, size) uint8."""
     rng = np.random.default_rng((seed, person, PICTURE, side))
     return render(draw_hand(seed, person, side, size), rng)
+
+
+def draw_any_image(seed: int, person: int, number: int, size: int, view: View) -> NDArray[np.uint8]:
+    """A film of any kind, (size, size) uint8."""
+    hands = draw_scene((seed, person, SHAPE, number), size, view)
+    return render_any(hands, size, np.random.default_rng((seed, person, PICTURE, number)))
+
+
+def draw_any_outlines(
+    seed: int, person: int, number: int, size: int, view: View
+) -> dict[int, list[NDArray[np.float32]]]:
+    """The outlines on it as `draw_outlines` gives them; of two hands where there are two."""
+    found: dict[int, list[NDArray[np.float32]]] = {}
+    for placed in draw_scene((seed, person, SHAPE, number), size, view):
+        for index, outline in enumerate(placed.outlines()):
+            contour = pixel_contour(outline, size)
+            if contour is not None:
+                found.setdefault(index, []).append(contour)
+    return found
 
 
 def draw_outlines(

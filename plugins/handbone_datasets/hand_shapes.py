@@ -35,6 +35,7 @@ SHARED = np.array([0.0, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3] + [0.7] * 13 + [0.95], dty
 TILT_SD = 2.5  # degrees, the hand in the image when the wrist is straight
 LEAN_SD = 4.0  # degrees, the forearm in the image when the wrist is bent
 BONE_SD = 0.0012  # units; what a bone moves by beyond the twenty modes
+FOREARM = 1.12  # image sides from the top to where both forearm bones end
 MARGIN = 56.0  # px at 2048 that stay free around the hand
 FOREARM_OWN = 0.5  # share of a forearm bone's own shape that is kept, the rest is its group's
 FOREARM_TURN = 0.12  # radians, the most that both forearm bones turn from their group's mean
@@ -49,12 +50,19 @@ class Hand:
     `outlines` are 29 closed polygons (n, 2) of x, y in pixels, in class order, clockwise on the
     screen; coordinates are continuous with pixel centres at +0.5. Radius and Ulna reach below the
     lower border, all else is inside. `side` is "left" or "right", `bent` says that the wrist is.
+    `zoom` is how large the hand is drawn, 1 as in the study's films.
     """
 
     outlines: tuple[Floats, ...]
     side: str
     size: int
     bent: bool
+    zoom: float = 1.0
+
+    @property
+    def px(self) -> float:
+        """Pixels here for a pixel of the study's films, whose side is 2048."""
+        return self.size * self.zoom / 2048
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,7 @@ class HandShapes:
         side: str = "left",
         body: NDArray[np.floating] | None = None,
         bent_share: float = 0.35,
+        forearm: float = FOREARM,
     ) -> Hand:
         """Draw one hand; the same generator state gives the same anatomy at every size.
 
@@ -93,6 +102,7 @@ class HandShapes:
             side: "left" or "right"; one is the mirror image of the other.
             body: (21,) from `draw_body`, for the two hands of one person; drawn if missing.
             bent_share: probability of a bent wrist, 0 to 1.
+            forearm: where radius and ulna end, in image sides from the top.
         """
         if side not in SIDES:
             raise ValueError(f"side must be one of {', '.join(SIDES)}, not {side!r}")
@@ -102,7 +112,7 @@ class HandShapes:
         shape = self.mean + np.tensordot(coefficients[:-1], self.displacements, axes=1)
         shape = shape + rng.normal(0.0, BONE_SD, (len(shape), 1, 2))
         shape = _calm_forearm(shape.astype(np.float32), self._typical(bent=bent))
-        outlines = self._place(rng, shape, coefficients[-1], bent=bent)
+        outlines = self._place(rng, shape, coefficients[-1], bent=bent, forearm=forearm)
         return Hand(_finish(outlines, side, size, self.image_px), side, size, bent)
 
     def _typical(self, *, bent: bool) -> Floats:
@@ -121,7 +131,13 @@ class HandShapes:
         return mixed.astype(np.float32)
 
     def _place(
-        self, rng: np.random.Generator, shape: Floats, size_sd: float, *, bent: bool
+        self,
+        rng: np.random.Generator,
+        shape: Floats,
+        size_sd: float,
+        *,
+        bent: bool,
+        forearm: float,
     ) -> list[Floats]:
         """Turn, scale and move a shape in units into a right hand's image of `image_px`."""
         if bent:  # the forearm stays near upright, so it is the hand that leans
@@ -134,7 +150,7 @@ class HandShapes:
             rng.standard_normal(2), -LIMIT, LIMIT
         )
         pixels = pixels + _inside(pixels[:RADIUS], origin, self.image_px)
-        far = float(self.image_px) * 1.12
+        far = float(self.image_px) * forearm
         bones = [_smooth(bone) for bone in pixels]
         for bone in (RADIUS, ULNA):
             bones[bone] = _extend(bones[bone], far)

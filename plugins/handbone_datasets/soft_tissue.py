@@ -77,10 +77,10 @@ def tissue_mask(hand: Hand, grid: int, fat: float) -> Mask:
         for bone, factor in zip(digit[:-1], factors, strict=True):
             radius = segments[bone].half_width * factor * (0.6 + 0.4 * fat)
             _rod(mask, segments[bone], radius, ratio)
-        radius = METACARPAL_RADII[number] * fat * hand.size / 2048
+        radius = METACARPAL_RADII[number] * fat * hand.px
         _rod(mask, segments[digit[-1]], radius, ratio)
     _palm_and_forearm(mask, hand, segments, fat)
-    return _rounded(mask, 22.0 * grid / 2048)
+    return _rounded(mask, 22.0 * grid * hand.zoom / 2048)
 
 
 def _rod(mask: Mask, segment: Segment, radius: float, ratio: float) -> None:
@@ -99,7 +99,7 @@ def _fixed(place: Floats) -> tuple[int, int]:
 def _palm_and_forearm(mask: Mask, hand: Hand, segments: list[Segment], fat: float) -> None:
     """Add the palm, the webs between fingers, wrist and forearm, each a hull with its skin."""
     ratio = mask.shape[0] / hand.size
-    px = hand.size / 2048
+    px = hand.px
     carpals = np.concatenate(hand.outlines[19:27])
     forearm = [hand.outlines[RADIUS], hand.outlines[ULNA]]
     near = [bone[bone[:, 1] < bone[:, 1].min() + 220 * px] for bone in forearm]
@@ -132,18 +132,19 @@ def tissue_attenuation(hand: Hand, rng: np.random.Generator, grid: int) -> tuple
     """Return (grid, grid) the attenuation of the flesh and the 0 or 1 mask of where it is."""
     fat = float(rng.uniform(0.8, 1.25))
     mask = tissue_mask(hand, grid, fat)
-    reach = round(DEEPEST * grid / 2048)
+    unit = grid * hand.zoom / 2048
+    reach = round(DEEPEST * unit)
     padded = cv2.copyMakeBorder(mask, 0, reach, 0, 0, cv2.BORDER_REPLICATE)
     depth = np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 5)[:grid], dtype=np.float32)
-    cap = DEEPEST * fat * grid / 2048
+    cap = DEEPEST * fat * unit
     wide = max(2 * (int(cap) // 2) + 1, 3)
     grown = cv2.dilate(np.minimum(depth, cap), np.ones((wide, wide), np.uint8))
     radius = np.maximum(blurred(grown, cap / 4), 1e-3)
     inner = np.minimum(depth, radius)
-    thickness = np.sqrt(inner * (2 * radius - inner)) * np.float32(2048 / grid)
+    thickness = np.sqrt(inner * (2 * radius - inner)) * np.float32(1 / unit)
     thickness += _bulges(hand, rng, grid, fat) * mask
     thickness *= np.float32(2 * rng.uniform(0.0011, 0.0024))
-    return blurred(thickness, 6.0 * grid / 2048), mask
+    return blurred(thickness, 6.0 * unit), mask
 
 
 def _bulges(hand: Hand, rng: np.random.Generator, grid: int, fat: float) -> Floats:
@@ -153,7 +154,7 @@ def _bulges(hand: Hand, rng: np.random.Generator, grid: int, fat: float) -> Floa
     thenar = (hand.outlines[2].mean(axis=0) + hand.outlines[6].mean(axis=0)) / 2
     hypothenar = hand.outlines[18].mean(axis=0)
     for place, radius in ((thenar, 150.0), (hypothenar, 120.0)):
-        size = radius * float(rng.uniform(0.8, 1.2)) * fat * grid / 2048
+        size = radius * float(rng.uniform(0.8, 1.2)) * fat * grid * hand.zoom / 2048
         height = float(rng.uniform(10.0, 55.0))
         centre = _fixed(np.asarray(place * px, dtype=np.float32))
         patch = np.zeros((grid, grid), np.uint8)

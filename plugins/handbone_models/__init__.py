@@ -34,6 +34,22 @@ def handbone_models(register: Callable[..., Any]) -> None:
         paper="arXiv:2404.09556",
         planner="handbone_models.nnunet_plan:plan_resenc",
     )
+    register(
+        "compact_unet",
+        "handbone_models.compact_unet:build",
+        options="handbone_models.compact_options:CompactUnetOptions",
+        summary="small U-Net at half the resolution, pixel-shuffled back: for CPUs",
+        divisor=32,  # of the default features
+        paper="arXiv:1505.04597",
+    )
+    register(
+        "coarse_to_fine",
+        "handbone_models.coarse_to_fine:build",
+        options="handbone_models.compact_options:CoarseToFineOptions",
+        summary="finds each hand on the film, then outlines it upright: 29 bones, any film",
+        divisor=1,
+        paper="doi:10.1145/358669.358692",
+    )
     _register_smp_decoders(register)
     _register_fixed_encoders(register)
     for width in (18, 32, 48):

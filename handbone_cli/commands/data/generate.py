@@ -37,17 +37,28 @@ import click
     show_default=True,
     help="The same seed gives the same hands.",
 )
-def generate(output: Path, people: int, test_people: int, size: int, seed: int) -> None:
+@click.option(
+    "--films",
+    type=click.Choice(["study", "any"]),
+    default="study",
+    show_default=True,
+    help="As in the competition, or whatever a user may bring: turned, cut, inverted, marked.",
+)
+def generate(output: Path, people: int, test_people: int, size: int, seed: int, films: str) -> None:
     """Draw hands as radiographs with their outlines, in the competition's layout.
 
     \b
     hb data generate -o my_data --people 40 --size 1024
+    hb data generate -o any_films --people 20 --size 512 --films any
     """
     from handbone_cli.host.interfaces import DatasetContext, WritableDataset
     from handbone_cli.host.registry import installed
     from handbone_cli.terminal.progress import progress
 
-    options = {"people": people, "test_people": test_people, "size": size, "generator_seed": seed}
+    options = {
+        "people": people, "test_people": test_people, "size": size, "generator_seed": seed,
+        "films": films,
+    }  # fmt: skip
     dataset = installed().build("datasets", "generated", options, DatasetContext(None))
     assert isinstance(dataset, WritableDataset)
     with progress("Drawing", "hands") as report:

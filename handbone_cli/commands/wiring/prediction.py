@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 
 def open_run(path: Path) -> RunDirectory:
-    """The run of a path; one sentence that says what else lies there."""
+    """The run of a path, or of installed weights by name; else one sentence on what lies there."""
     from handbone_cli.errors import HandboneError
+    from handbone_cli.host.named_weights import named_weights
     from handbone_cli.runs.cross_validation import CrossValidation
     from handbone_cli.runs.directory import RunDirectory
     from handbone_cli.store.store import MANIFEST
 
+    path = named_weights(path)
     run = RunDirectory(path)
     if path.is_file():
         raise HandboneError(f"{path}: a file; expected a run directory (what `hb train` writes).")

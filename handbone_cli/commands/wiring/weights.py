@@ -33,10 +33,12 @@ def match_initial_weights(recipe: Recipe, registry: Registry) -> Match | None:
 
 
 def open_weights(path: Path) -> TensorFile:
-    """A safetensors file, or the best weights of a run; no tensor is read."""
+    """A safetensors file, or the best weights of a run or of a name; no tensor is read."""
     from handbone_cli.files import require
+    from handbone_cli.host.named_weights import named_weights
     from handbone_cli.networks.weights import open_tensors
 
+    path = named_weights(path)
     require(path, "a safetensors file, or a run directory (what `hb train` writes)")
     if path.is_dir():
         run = open_run(path)

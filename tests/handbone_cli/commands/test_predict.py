@@ -3,17 +3,39 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 import pytest
 
+from handbone_cli.commands.predict import default_store
 from handbone_cli.prediction.predictor import Predictor
 from handbone_cli.store.store import Store
 from handbone_cli.testing import BONES, hb
 from handbone_cli.testing.tiny import draw_tiny_hand, write_png
 
 HAND = draw_tiny_hand(7, 1, 64, 4)[0]
+
+
+@pytest.mark.parametrize(
+    ("runs", "source", "store"),
+    [
+        (["pretrained"], "films/my_xray.png", "stores/pretrained_my_xray"),
+        (["runs/first"], "val", "stores/first_val"),
+        (["runs/first"], "-", "stores/first_stdin"),
+        (["runs/first"], "films/", "stores/first_films"),
+    ],
+)
+def test_a_store_has_a_name_of_its_own(runs, source, store):
+    assert default_store([Path(run) for run in runs], source) == Path(store)
+
+
+@pytest.mark.parametrize(("runs", "source"), [(["a", "b"], "val"), (["a"], "films/*.png")])
+def test_no_name_is_guessed_where_it_is_unclear(runs, source):
+    with pytest.raises(click.UsageError, match="-o STORE"):
+        default_store([Path(run) for run in runs], source)
 
 
 @pytest.fixture(scope="module")
