@@ -25,6 +25,11 @@ def rank_count() -> int:
     return int(os.environ["WORLD_SIZE"]) if all(os.environ.get(key) for key in NEEDED) else 1
 
 
+def local_count() -> int:
+    """Those of them on this machine, which share its memory; torchrun and --devices say so."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE") or rank_count()) if rank_count() > 1 else 1
+
+
 def rank() -> int:
     """The number of this one, from 0."""
     return int(os.environ["RANK"]) if rank_count() > 1 else 0

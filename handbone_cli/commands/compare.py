@@ -12,13 +12,21 @@ if TYPE_CHECKING:
     from handbone_cli.commands.wiring.mask_members import KnownImages
     from handbone_cli.host.registry import Registry
     from handbone_cli.masks import LabelSource, MaskSource
-    from handbone_cli.results.compare import Comparison, Scores
+    from handbone_cli.results.compare import Comparison, Metric, Scores
     from handbone_cli.store.store import Store
 
 
 @click.command(short_help="Say which of two is better, on which bones, or that they tie.")
 @click.argument("a", type=Path)
 @click.argument("b", type=Path)
+@click.option(
+    "--metric",
+    default="dice",
+    show_default=True,
+    help="dice, iou, boundary_iou, nsd, hd, hd95, assd, centroid, missing or extra.",
+)
+@click.option("--tolerance", metavar="N", help="Of nsd.  [default: 2]")
+@click.option("--spacing", metavar="MM", help="Distances in mm, by this spacing: 0.1 or 0.1,0.12.")
 @click.option("--labels", help="Recipe, folder or CSV with the truth.  [default: the stores' own]")
 @click.option("--on", multiple=True, type=Path, metavar="STORE", help="Stores for the decisions.")
 @click.option(
@@ -39,10 +47,11 @@ if TYPE_CHECKING:
 @click.option("--plot", type=Path, metavar="SVG", help="Draw the bones' differences.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def compare(
-    a: Path, b: Path, labels: str | None, on: tuple[Path, ...], images: int, samples: int,
-    seed: int, plot: Path | None, as_json: bool,
+    a: Path, b: Path, metric: str, tolerance: str | None, spacing: str | None,
+    labels: str | None, on: tuple[Path, ...], images: int, samples: int, seed: int,
+    plot: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Compare A with B by hard Dice: stores, decisions (.toml), submissions (.csv) or labels.
+    """Compare A with B by hard Dice, or --metric: stores, decisions (.toml), submissions or labels.
 
     The answer is A, B or a tie: a test that flips whole people, an interval by the bootstrap over
     people, and the same for every bone; a star stands where a bone differs at 5 % after Holm's
@@ -51,7 +60,9 @@ def compare(
     \b
     hb compare stores/a_val stores/b_val
     hb compare a.csv b.csv --labels my_data --plot forest.svg
+    hb compare a.csv b.csv --labels my_data --metric hd95
     """
+    from handbone_cli.commands.wiring.compared_metric import compared_metric
     from handbone_cli.errors import HandboneError
     from handbone_cli.files import refuse_foreign, write_text
     from handbone_cli.host.registry import installed
@@ -66,7 +77,9 @@ def compare(
         raise HandboneError("--on goes with a decision (.toml); neither of the two is one.")
     if a.resolve() == b.resolve():
         raise HandboneError(f"{a}: is named twice; compare it with another.")
-    result = comparing.compare(score(a, b, labels, on, installed()), samples=samples, seed=seed)
+    by = compared_metric(metric, tolerance, spacing)
+    scores = score(a, b, labels, on, installed(), by)
+    result = comparing.compare(scores, samples=samples, seed=seed)
     names = short_names(a, b)
     if plot is not None:
         write_text(plot, draw_forest(result, names))
@@ -76,7 +89,9 @@ def compare(
         show(result, names, images)
 
 
-def score(a: Path, b: Path, labels: str | None, on: tuple[Path, ...], registry: Registry) -> Scores:
+def score(
+    a: Path, b: Path, labels: str | None, on: tuple[Path, ...], registry: Registry, metric: Metric
+) -> Scores:
     """The scores of both on what they share, with a line on what does not count."""
     from handbone_cli.commands.evaluate import note_seen
     from handbone_cli.commands.wiring.mask_members import KnownImages, open_members
@@ -90,7 +105,7 @@ def score(a: Path, b: Path, labels: str | None, on: tuple[Path, ...], registry: 
     for path, below in zip((a, b), stores, strict=True):
         note_seen(path, below, truth)
     with progress("Comparing") as report:
-        scores = score_both(sources[0], sources[1], truth, report)
+        scores = score_both(sources[0], sources[1], truth, report, metric)
     for path, source in zip((a, b), sources, strict=True):
         left_out = len(source.image_ids) - len(scores.image_ids)
         if left_out:
@@ -125,7 +140,7 @@ def short_names(a: Path, b: Path) -> tuple[str, str]:
 
 def show(result: Comparison, names: tuple[str, str], images: int) -> None:
     """A table of the bones, those that A gains most on first, and the answer."""
-    from handbone_cli.results.forest_plot import p_text
+    from handbone_cli.results.forest_plot import p_text, signed
     from handbone_cli.terminal.tables import show_table
 
     click.echo(f"a: {names[0]}\nb: {names[1]}")
@@ -135,8 +150,8 @@ def show(result: Comparison, names: tuple[str, str], images: int) -> None:
         name, star = result.scores.class_names[place], "*" if bone.certain else ""
         means = (f"{mean:.4f}" for mean in bone.means)
         low, high = bone.interval
-        interval = f"{low:+.4f} to {high:+.4f}"
-        rows.append((name, *means, f"{bone.difference:+.4f}", interval, p_text(bone.p), star))
+        interval = f"{signed(low)} to {signed(high)}"
+        rows.append((name, *means, signed(bone.difference), interval, p_text(bone.p), star))
     show_table(("bone", "a", "b", "a - b", "95 % interval", "p (Holm)", ""), rows)
     for line in sentences(result, names, images):
         click.echo(line)
@@ -145,10 +160,11 @@ def show(result: Comparison, names: tuple[str, str], images: int) -> None:
 def sentences(result: Comparison, names: tuple[str, str], images: int) -> list[str]:
     """What to take home."""
     from handbone_cli.results.compare import LEVEL
-    from handbone_cli.results.forest_plot import p_text
+    from handbone_cli.results.forest_plot import p_text, signed
 
     overall, people = result.overall, result.people
     low, high = overall.interval
+    interval = f"{signed(low)} to {signed(high)}"
     p = p_text(overall.p)
     stars = sum(bone.certain for bone in result.bones)
     differ = "1 bone differs" if stars == 1 else f"{stars or 'no'} bones differ"
@@ -163,8 +179,8 @@ def sentences(result: Comparison, names: tuple[str, str], images: int) -> list[s
     mean = f"mean {result.scores.metric.name}: a {a:.4f}, b {b:.4f}"
     moved = f"{max(noise):.4f} and the difference of these two by +- {difference_noise:.4f}"
     lines = [
-        f"{mean}, a - b {overall.difference:+.4f} +- {result.error:.4f} {of}",
-        f"95 % interval {low:+.4f} to {high:+.4f}, p {p if p[0] == '<' else f'= {p}'}: {verdict}",
+        f"{mean}, a - b {signed(overall.difference)} +- {result.error:.4f} {of}",
+        f"95 % interval {interval}, p {p if p[0] == '<' else f'= {p}'}: {verdict}",
         f"{differ} after Holm's correction",
         f"smallest true difference that such tests show 4 times in 5: {result.smallest:.4f}",
         f"on a leaderboard of {images} images ({there} people) chance moves a score by +- {moved}",

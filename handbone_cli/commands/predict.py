@@ -73,7 +73,8 @@ if TYPE_CHECKING:
 @click.option(
     "--max-ram",
     metavar="SIZE",
-    help="RAM to take at most, such as 8G; models take turns if need be.  [default: what is free]",
+    help="RAM to take at most on this machine, such as 8G; models take turns if need be.  "
+    "[default: what is free]",
 )
 @click.pass_context
 def predict(
@@ -113,8 +114,6 @@ def predict(
     folds = CrossValidation(runs[0])
     is_whole = folds.facts_file.exists()
     is_sum = len(runs) > 1 or weights or max_ram is not None or (is_whole and source != "val")
-    if is_sum:
-        refuse_several(devices)
     if devices > 1:
         context.exit(predict_by_several(context, devices, source, output))
     registry = installed()
@@ -158,18 +157,6 @@ def refuse_files(runs: Sequence[Path]) -> None:
     raise click.UsageError(
         f"unexpected words: {listed}; a pattern for -i needs quotes: -i '{folder}'."
     )
-
-
-def refuse_several(devices: int) -> None:
-    """Models are summed in one process: what they find of an image would have to travel."""
-    from handbone_cli.errors import HandboneError
-    from handbone_cli.ranks import rank_count
-
-    if devices > 1 or rank_count() > 1:
-        raise HandboneError(
-            "several models at once are predicted by one process; leave --devices and torchrun "
-            "out, or predict a store with each RUN and decide with `hb submit DECISION --on`."
-        )
 
 
 def tell_end(output: Path, total: int, unreadable: Sequence[str]) -> None:

@@ -31,9 +31,9 @@ class Dealing:
         number = self._add("dealt", 1) - 1
         return number if number < self.total else None
 
-    def finish(self) -> int:
-        """Say that a job is done; gives how many are, by all."""
-        return self._add("done", 1)
+    def finish(self, jobs: int = 1) -> int:
+        """Say that a job or more are done; gives how many are, by all."""
+        return self._add("done", jobs)
 
     def stop(self) -> None:
         """Let nobody have another one; where the first process is gone, nobody has."""

@@ -129,7 +129,8 @@ class Comparison:
 
     def order(self) -> list[int]:
         """The bones, those that A gains most on first; at the end what has no difference."""
-        gains = np.array([bone.difference for bone in self.bones])
+        sign = 1 if self.scores.metric.higher_is_better else -1
+        gains = sign * np.array([bone.difference for bone in self.bones])
         return [int(place) for place in (-gains).argsort(kind="stable")]
 
     def at(self, images: int) -> tuple[int, tuple[float, float], float]:

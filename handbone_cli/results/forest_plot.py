@@ -101,7 +101,7 @@ def _row(name: str, finding: Finding, scale: svg.Scale, y: float, left: float) -
     low, high = finding.interval
     look = "differs" if finding.certain else "tie"
     radius = 5.0 if mean else 4.0
-    figures = f"{finding.difference:+.4f}  ({low:+.4f} to {high:+.4f})"
+    figures = f"{signed(finding.difference)}  ({signed(low)} to {signed(high)})"
     return "".join(
         [
             svg.text(left - 10, y + 4, name, class_=mean, text_anchor="end"),
@@ -111,6 +111,12 @@ def _row(name: str, finding: Finding, scale: svg.Scale, y: float, left: float) -
             svg.text(WIDTH - MARGIN, y + 4, p_text(finding.p), class_="figure", text_anchor="end"),
         ]
     )
+
+
+def signed(value: float) -> str:
+    """'+0.0123'; nothing is less than zero by nothing."""
+    text = f"{value:+.4f}"
+    return "+0.0000" if text == "-0.0000" else text
 
 
 def p_text(p: float) -> str:

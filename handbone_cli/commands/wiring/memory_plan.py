@@ -78,12 +78,14 @@ def plan_memory(
 ) -> Plan:
     """Whether all models stay loaded, by the size of their weights and of the first image.
 
+    Of several processes all do the same.
+
     Args:
         ensemble: its models.
         members: whose they are.
         samples: the first that can be read stands for all.
-        cap: bytes of RAM that this process may take in all; None: a share of what is free, and
-            nothing is refused.
+        cap: bytes of RAM that the processes on this machine may take in all; None: a share of
+            what is free, and nothing is refused.
         registry: of the plugins.
 
     Raises:
@@ -92,7 +94,9 @@ def plan_memory(
     import torch
 
     from handbone_cli.commands.wiring.prediction import weights_file
+    from handbone_cli.networks.collectives import any_rank
     from handbone_cli.networks.memory_in_use import available, resident
+    from handbone_cli.ranks import local_count
 
     prepared = first_image(ensemble, samples)
     if prepared is None:  # predicting will say why
@@ -103,27 +107,32 @@ def plan_memory(
     found = 2 * prepared[ensemble.models[0].key].size[0] * prepared[ensemble.models[0].key].size[1]
     image = max(takes.values()) + len(sizes) * found
     need = Need(resident(), 2 * max(sizes), image)
-    if cap is not None and sum(need) > cap:
-        raise HandboneError(too_little(need, cap, prepared[ensemble.models[0].key]))
+    sharing = local_count()
+    own = None if cap is None else cap // sharing
+    if own is not None and sum(need) > own:
+        raise HandboneError(too_little(need, own, prepared[ensemble.models[0].key], sharing))
     free = available()
-    limit = cap if cap is not None else None if free is None else need.process + int(SHARE * free)
+    spare = None if free is None else need.process + int(SHARE * free) // sharing
+    limit = spare if own is None else own
     others = sum(sizes) - max(sizes)
     if torch.cuda.is_available():
         fits = sum(sizes) <= GPU_SHARE * torch.cuda.mem_get_info()[0]
     else:
         fits = limit is None or sum(need) + others <= limit
     room = 0 if limit is None else max(limit - sum(need), 0)
-    return Plan(together=fits or len(sizes) == 1, room=room)
+    (in_turn,) = any_rank(not fits and len(sizes) > 1)  # all take turns, or none
+    return Plan(together=not in_turn, room=room)
 
 
-def too_little(need: Need, cap: int, prepared: Prepared) -> str:
-    """One sentence that says what takes how much."""
+def too_little(need: Need, own: int, prepared: Prepared, sharing: int) -> str:
+    """One sentence that says what takes how much; `sharing` processes have `own` bytes each."""
     height, width = prepared.size
+    each = f", {in_gib(own)} for each of {sharing} processes" if sharing > 1 else ""
     return (
-        f"--max-ram {in_gib(cap)}: one model and one image take about {in_gib(sum(need))}: "
-        f"{in_gib(need.process)} for the process as it is, {in_gib(need.weights)} to load the "
-        f"largest model, {in_gib(need.image)} for an image of {height} x {width} px; allow that "
-        "much, or take a smaller --window or --batch-size."
+        f"--max-ram {in_gib(own * sharing)}{each}: one model and one image take about "
+        f"{in_gib(sum(need))}: {in_gib(need.process)} for the process as it is, "
+        f"{in_gib(need.weights)} to load the largest model, {in_gib(need.image)} for an image "
+        f"of {height} x {width} px; allow that much, or take a smaller --window or --batch-size."
     )
 
 

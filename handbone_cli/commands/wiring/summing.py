@@ -173,7 +173,7 @@ def fill_sum(
         filling: where they go and how.
         registry: of the plugins.
         said: lays what the command line says over a recipe.
-        max_ram: the most RAM to take; None: what is free.
+        max_ram: the most RAM to take, by all processes of this machine; None: what is free.
 
     Raises:
         HandboneError: members that do not go together or with the decision; too little RAM.
@@ -182,7 +182,7 @@ def fill_sum(
     from handbone_cli.commands.wiring.in_turn import write_in_turn
     from handbone_cli.commands.wiring.members import find_images, open_member, refuse_twice
     from handbone_cli.commands.wiring.memory_plan import parse_memory, plan_memory
-    from handbone_cli.store.store import StoreWriter
+    from handbone_cli.commands.wiring.processes import join_others, open_output
 
     cap = None if max_ram is None else parse_memory(max_ram, "--max-ram")
     members = [open_member(path, registry, said) for path in paths]
@@ -192,13 +192,14 @@ def fill_sum(
     ensemble = Ensemble(members, images, decision, registry)
     names, settings = members[0].class_names, describe_sum(members, images, decision)
     filling.refuse_masks(names, settings)
+    join_others()
     plan = plan_memory(ensemble, members, images.samples, cap, registry)
     order = [sample.image_id for sample in images.samples]
     labels = dataset_reference(members[0].recipe) if images.own else None
     if plan.together:
         jobs = together(ensemble, images.samples)
         return len(order), filling.fill(names, settings, order, labels, jobs)
-    store = StoreWriter(filling.output, names, settings, order, labels)
+    store = open_output(filling.output, names, settings, order, labels)
     return len(order), write_in_turn(store, ensemble, images.samples, plan.room, filling.workers)
 
 

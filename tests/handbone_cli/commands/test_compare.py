@@ -82,6 +82,57 @@ def test_a_tie(hands):
     assert ": a tie: two equally good ones are as far apart in" in shown
 
 
+def test_distances_are_better_where_they_are_less(hands):
+    done = compare(hands, "good.csv", "bad.csv", "--metric", "assd", "--json")
+    said = json.loads(done.out)
+    assert (said["metric"], said["better"]) == ("assd px", "good.csv")
+    assert said["difference"] < 0
+    millimetres = ("--metric", "assd", "--spacing", "0.5")
+    other = json.loads(compare(hands, "good.csv", "bad.csv", *millimetres, "--json").out)
+    assert other["metric"] == "assd mm"
+    assert other["difference"] == pytest.approx(said["difference"] / 2)
+    lines = compare(hands, "good.csv", "bad.csv", "--metric", "assd").out.splitlines()
+    assert lines[3].split()[0] == "finger-1"  # what A gains most on
+
+
+def test_a_bone_that_is_missing_is_the_diagonal_away(hands, tmp_path):
+    known = (hands / "good.csv").read_text().splitlines()
+    dropped = [
+        line.rpartition(",")[0] + "," if "finger-1" in line.split(",") else line for line in known
+    ]
+    (tmp_path / "lost.csv").write_text("\n".join(dropped) + "\n")
+    done = compare(hands, "good.csv", tmp_path / "lost.csv", "--metric", "hd", "--json")
+    said = json.loads(done.out)
+    assert said["bones"]["finger-1"]["means"][1] == pytest.approx(64 * 2**0.5)
+    nsd = compare(
+        hands, "good.csv", tmp_path / "lost.csv", "--metric=nsd", "--tolerance=3", "--json"
+    )
+    said = json.loads(nsd.out)
+    assert said["metric"] == "nsd@3px"
+    kept, lost = said["bones"]["finger-1"]["means"]
+    assert kept > 0.5
+    assert lost == 0
+    missing = compare(hands, "good.csv", tmp_path / "lost.csv", "--metric", "missing", "--json")
+    assert json.loads(missing.out)["better"] == "good.csv"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--metric", "hd59"], "no metric is called 'hd59'. Did you mean 'hd95'?"),
+        (["--metric", "overlap_dice"], "no metric is called 'overlap_dice'."),
+        (["--tolerance", "2"], "--tolerance goes with nsd; --metric is dice."),
+        (["--metric", "nsd", "--tolerance", "1,2"], "compared by one; name one."),
+        (["--metric", "iou", "--spacing", "0.1"], "--spacing goes with distances and nsd"),
+        (["--metric", "hd", "--spacing", "0"], "expected the millimetres of a pixel"),
+    ],
+)
+def test_metrics_that_are_none(hands, words, sentence):
+    done = compare(hands, "good.csv", "bad.csv", *words)
+    assert done.code == 1
+    assert sentence in done.err
+
+
 def test_another_leaderboard(hands):
     told = json.loads(compare(hands, "good.csv", "bad.csv", "--images", 16, "--json").out)
     assert told["leaderboard"]["people"] == 8

@@ -140,14 +140,17 @@ def test_the_first_process_killed_leaves_what_both_wrote(trained_run, films, tmp
 
 
 @pytest.mark.slow  # 30 s: three processes that import torch
-def test_torchrun_shares_images_out_as_well(trained_run, tmp_path):
+def test_torchrun_shares_images_out_as_well_also_of_several_models(
+    trained_run, second_run, tmp_path
+):
+    runs = (trained_run.run, second_run.run)
     words = ("-i", "train", "-o", tmp_path / "store")
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2)
-    process = start(*launcher, "-m", "handbone_cli", "predict", trained_run.run, *words)
+    process = start(*launcher, "-m", "handbone_cli", "predict", *runs, *words)
     out, said = process.communicate(timeout=120)
     assert (process.returncode, out) == (0, f"{tmp_path / 'store'}: 8 images\n"), said
     assert said.count("Predicting: 8/8 images in ") == 1
-    hb("predict", trained_run.run, "-i", "train", "-o", tmp_path / "alone")
+    hb("predict", *runs, "-i", "train", "-o", tmp_path / "alone")
     assert content(tmp_path / "store") == content(tmp_path / "alone")
 
 

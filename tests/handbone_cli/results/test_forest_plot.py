@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from handbone_cli.results.compare import Scores, compare
-from handbone_cli.results.forest_plot import draw_forest, is_forest, p_text
+from handbone_cli.results.forest_plot import draw_forest, is_forest, p_text, signed
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -62,6 +62,14 @@ def test_dots_are_where_the_scale_says(result, drawn):
 def test_hb_knows_its_own(drawn):
     assert is_forest(drawn.encode())
     assert not is_forest(b"<svg>")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(-0.00001, "+0.0000"), (0.0, "+0.0000"), (-0.0123, "-0.0123"), (2, "+2.0000")],
+)
+def test_zero_has_no_minus(value, text):
+    assert signed(value) == text
 
 
 def test_small_p_values():

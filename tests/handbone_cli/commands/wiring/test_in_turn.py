@@ -1,66 +1,34 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
-from dataclasses import dataclass, field
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from handbone_cli.commands.wiring.in_turn import write_in_turn
-from handbone_cli.data.sources import from_files
 from handbone_cli.errors import InterruptedRunError
-from handbone_cli.store.boxes import BoxedProbabilities
-from handbone_cli.store.store import Store, StoreWriter
+from handbone_cli.ranks import LAUNCHED
+from handbone_cli.runs.launch import environment_of, free_port
+from handbone_cli.store.store import Store
 from handbone_cli.testing.tiny import write_png
 
-COUNT, SIDE = 5, 40
+SCRIPT = Path(__file__).with_name("shades.py")
 
 
-@dataclass
-class Shade:
-    """A model that finds a bone in the whole image, of a level that it adds to the image's."""
-
-    level: int
-    log: list[tuple[str, int]]
-    before: object = None
-
-    def prepare(self, grey):
-        return grey
-
-    def load(self):
-        self.log.append(("load", self.level))
-        return self
-
-    def predict_prepared(self, image):
-        self.log.append(("predict", self.level))
-        if self.before:
-            self.before(self, image)
-        plane = np.full(image.shape, image[0, 0] + self.level, np.uint8)
-        return BoxedProbabilities.from_planes(1, image.shape, lambda _: (plane, (0, SIDE, 0, SIDE)))
+def load_script():
+    spec = importlib.util.spec_from_file_location("shades", SCRIPT)
+    module = sys.modules["shades"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-@dataclass
-class Shades:
-    """Three models whose sum is that of their levels; as an Ensemble."""
-
-    before: object = None
-    log: list[tuple[str, int]] = field(default_factory=list)
-
-    def __post_init__(self):
-        self.models = [Shade(level, self.log, self.before) for level in (0, 20, 40)]
-
-    def models_for(self, sample):
-        return [0, 1] if sample.image_id == "4" else [0, 1, 2]
-
-    def has_seen(self, sample):
-        return sample.image_id == "3"
-
-    def combine(self, found):
-        assert sorted(found) in ([0, 1], [0, 1, 2])
-        total = sum(int(each.crops[0][0, 0]) for each in found.values())
-        plane = np.full((SIDE, SIDE), total - 150 * (len(found) - 1), np.uint8)
-        return BoxedProbabilities.from_planes(1, plane.shape, lambda _: (plane, (0, SIDE, 0, SIDE)))
+shades = load_script()
+SIDE, Shades, fill = shades.SIDE, shades.Shades, shades.fill
+COUNT = 5
 
 
 @pytest.fixture
@@ -70,13 +38,6 @@ def films(tmp_path):
             tmp_path / "films" / f"{number}.png", np.full((SIDE, SIDE), 100 + number, np.uint8)
         )
     return tmp_path / "films"
-
-
-def fill(films, store, shades, room, workers=0):
-    samples = from_files(str(films))
-    order = [sample.image_id for sample in samples]
-    writer = StoreWriter(store, ("bone",), {"model": "shades"}, order, None)
-    return write_in_turn(writer, shades, samples, room, workers)
 
 
 def levels(store):
@@ -98,22 +59,22 @@ EXPECTED = {**{str(n): 3 * (100 + n) + 60 - 300 for n in range(4)}, "4": 2 * 104
 )
 def test_each_model_predicts_as_many_as_there_is_room_for(films, tmp_path, room, loads, workers):
     """The one that is loaded begins; an image of other models comes in turns of its own."""
-    shades = Shades()
-    assert fill(films, tmp_path / "store", shades, room, workers) == []
+    drawn = Shades()
+    assert fill(films, tmp_path / "store", drawn, room, workers) == []
     assert levels(tmp_path / "store") == EXPECTED
     seen = {name: each.seen for name, each in Store.open(tmp_path / "store").images.items()}
     assert seen == {str(n): n == 3 for n in range(COUNT)}
-    made = [level for what, level in shades.log if what == "load"]
+    made = [level for what, level in drawn.log if what == "load"]
     assert made == loads
-    assert len([1 for what, _ in shades.log if what == "predict"]) == 4 * 3 + 2
+    assert len([1 for what, _ in drawn.log if what == "predict"]) == 4 * 3 + 2
 
 
 def test_what_is_there_is_not_predicted_again(films, tmp_path):
     fill(films, tmp_path / "store", Shades(), 10**6)
     write_png(films / "2.png", np.full((SIDE, SIDE), 110, np.uint8))
-    shades = Shades()
-    assert fill(films, tmp_path / "store", shades, 10**6) == []
-    assert [level for what, level in shades.log if what == "predict"] == [0, 20, 40]
+    drawn = Shades()
+    assert fill(films, tmp_path / "store", drawn, 10**6) == []
+    assert [level for what, level in drawn.log if what == "predict"] == [0, 20, 40]
     assert levels(tmp_path / "store") == {**EXPECTED, "2": 90}
 
 
@@ -165,3 +126,36 @@ def test_a_second_ctrl_c_breaks_off_and_what_was_written_stays(films, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fill(films, tmp_path / "store", Shades(press), 0)
     assert levels(tmp_path / "store") == {n: EXPECTED[n] for n in ("0", "1")}
+
+
+def content(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def in_two(films, store, *words):
+    port = free_port()
+    both = [
+        subprocess.Popen(
+            [sys.executable, str(SCRIPT), str(films), str(store), *words],
+            env={k: v for k, v in environment_of(rank, 2, port).items() if k != LAUNCHED},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    return [process.communicate(timeout=120)[0].strip() for process in both]
+
+
+@pytest.mark.slow  # 12 s: four processes that import torch
+def test_two_processes_stopped_and_gone_on_with_write_what_one_does(films, tmp_path):
+    (films / "1.png").write_text("hello")
+    store = tmp_path / "store"
+    stopped = in_two(films, store, "2")
+    assert stopped == [stopped[0]] * 2
+    assert stopped[0].startswith("stopped after ")
+    assert len(Store.open(store).images) < COUNT - 1
+    said = in_two(films, store)
+    assert said == [said[0]] * 2
+    assert said[0].startswith(f"{films / '1.png'}: not a PNG or JPEG image")
+    fill(films, tmp_path / "alone", Shades(), 10**6)
+    assert content(store) == content(tmp_path / "alone")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from handbone_cli import ranks
 from handbone_cli.commands.wiring import memory_plan
 from handbone_cli.commands.wiring.members import find_images, open_member
 from handbone_cli.commands.wiring.memory_plan import (
@@ -76,6 +77,10 @@ def test_together_while_there_is_room_then_in_turn_then_not_at_all(members, monk
     assert plan(needed) == (False, 0)
     assert plan(needed + min(sizes) - 1) == (False, min(sizes) - 1)
     assert plan(needed + min(sizes)).together is True
+    monkeypatch.setattr(ranks, "local_count", lambda: 2)
+    assert plan(2 * needed) == (False, 0)
+    with pytest.raises(HandboneError, match=r"MiB, 11. MiB for each of 2 processes: one model"):
+        plan(2 * needed - 2)
 
 
 def test_without_a_cap_it_is_what_is_free_and_nothing_is_refused(members, monkeypatch):
