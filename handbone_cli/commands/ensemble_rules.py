@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from handbone_cli.decision.document import Decision
+    from handbone_cli.decision.rule_chain import ChainVerdict
     from handbone_cli.decision.rules import Verdict
-    from handbone_cli.host.registry import Registry
     from handbone_cli.store.store import Store
 
 
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 @click.option(
     "--allow-seen", is_flag=True, help="Also use images of people a model was trained on."
 )
+@click.option("--on", multiple=True, type=Path, metavar="STORE", help="Stores for a decision.")
+@click.option("--all-in", is_flag=True, help="Take the in-sample choice, whatever the verdict.")
 @click.option("--seed", default=21, show_default=True, help="Of the groups of people.")
 @click.option("-o", "--output", type=Path, required=True, help="Decision (.toml) to write.")
 def rules(
@@ -40,13 +41,17 @@ def rules(
     texts: tuple[str, ...],
     labels: str | None,
     allow_seen: bool,
+    on: tuple[Path, ...],
+    all_in: bool,
     seed: int,
     output: Path,
 ) -> None:
     """Try spatial rules on MASKS, a store or a decision (.toml), and keep those that gain.
 
     Each rule is tried on what the rules before it left, in variants, for every bone. It is kept
-    for a bone where it gains on people that it was not chosen on.
+    for a bone where it gains on people that it was not chosen on. All of them together are judged
+    so as well, the whole choice made anew with each group of people left out, and refused where
+    they do not gain.
 
     \b
     hb ensemble rules ensemble.toml --rule remove_small --rule fill_holes -o cleaned.toml
@@ -54,9 +59,10 @@ def rules(
     """
     from handbone_cli.commands.wiring.labels import open_labels
     from handbone_cli.commands.wiring.masks import decided_masks, open_decision
+    from handbone_cli.commands.wiring.rule_variants import build_variants, make_variants
     from handbone_cli.decision import document
     from handbone_cli.decision.ensemble import usable_images
-    from handbone_cli.decision.rules import try_rule
+    from handbone_cli.decision.rule_chain import RuleChain
     from handbone_cli.errors import HandboneError
     from handbone_cli.files import refuse_foreign
     from handbone_cli.host.registry import installed
@@ -66,72 +72,29 @@ def rules(
         raise HandboneError(f"{output}: a decision is a .toml file; give -o such a name.")
     refuse_foreign(output, "a decision", document.is_decision)
     registry = installed()
-    decision, stores = open_decision(masks)
+    decision, stores = open_decision(masks, on)
     names = decision.class_names
     wanted = [make_variants(text, names, registry) for text in texts]
     truth = open_labels(labels, stores, names, registry)
     image_ids = usable_images(stores, truth, allow_seen=allow_seen)
-    source, verdicts = decided_masks(masks, decision, stores, registry), []
+    source = decided_masks(masks, decision, stores, registry)
+    chain = RuleChain(source, truth, image_ids, seed=seed, all_in=all_in)
+    verdicts: list[dict[str, Any]] = []
+    sections: list[dict[str, Any]] = []
     for tables in wanted:
         with progress(f"Trying {tables[0]['name']}") as report:
             variants = build_variants(tables, names, registry)
-            verdict = try_rule(source, truth, image_ids, variants, seed=seed, report=report)
+            verdict = chain.try_rule(variants, report)
         show(tables[0]["name"], verdict, names)
-        source = source.then(verdict.rules)
         verdicts.append({"name": tables[0]["name"], **verdict.figures()})
-        decision = replace(decision, postprocess=(*decision.postprocess, *verdict.sections))
+        sections += verdict.sections
+    together = chain.verdict()
+    show_together(together, all_in=all_in)
+    verdicts.append({"name": "all rules together", **together.figures(), "all_in": all_in})
+    if together.kept or all_in:
+        decision = replace(decision, postprocess=(*decision.postprocess, *sections))
     document.save(_complete(decision, stores, verdicts), output)
     click.echo(str(output))
-
-
-def make_variants(
-    text: str, class_names: Sequence[str], registry: Registry
-) -> list[dict[str, Any]]:
-    """`closing:radius=[2,4]` -> tables of [[postprocess]], one a variant.
-
-    Options that are not said take the values of the rule's own grid, else their default.
-
-    Raises:
-        HandboneError: no such rule, or an option that it refuses.
-    """
-    from handbone_cli.errors import HandboneError
-    from handbone_cli.recipe.load import parse_override
-    from handbone_cli.recipe.schema import POSTPROCESS_KEYS
-
-    name, *options = text.split(":")
-    if not all("=" in option for option in options):
-        raise HandboneError(
-            f"--rule {text}: expected NAME or NAME:KEY=VALUE, for example closing:radius=[2,4]."
-        )
-    parsed = {
-        ".".join(keys): value if isinstance(value, list) else [value]
-        for keys, value in (parse_override(option, "--rule") for option in options)
-    }
-    if taken := POSTPROCESS_KEYS & set(parsed):
-        raise HandboneError(
-            f"--rule {text}: {', '.join(taken)} is what will be chosen; leave it out."
-        )
-    for key, values in parsed.items():
-        if not values:
-            raise HandboneError(f"--rule {text}: {key} has no value to try.")
-    component = registry.get("postprocessors", name)
-    grid = {**component.options_type().grid, **parsed}
-    tables = [
-        {"name": name, **dict(zip(grid, values, strict=True))}
-        for values in itertools.product(*grid.values())
-    ]
-    build_variants(tables, class_names, registry)  # a wrong option is said before anything is read
-    return tables
-
-
-def build_variants(
-    tables: Sequence[dict[str, Any]], class_names: Sequence[str], registry: Registry
-) -> list[tuple[dict[str, Any], Any]]:
-    """Each table with the rule that it makes."""
-    from handbone_cli.commands.wiring.masks import build_rules
-
-    scoped = build_rules(tables, class_names, registry)
-    return [(table, each.rule) for table, each in zip(tables, scoped, strict=True)]
 
 
 def _complete(
@@ -168,6 +131,23 @@ def show(name: str, verdict: Verdict, class_names: Sequence[str]) -> None:
     ]
     if rows:
         show_table(("bone", "kept", "in-sample gain", "cross-fitted gain"), rows)
+
+
+def show_together(verdict: ChainVerdict, *, all_in: bool) -> None:
+    """What all rules gain, and whether the decision has them."""
+    said = f"all rules together: in-sample gain {verdict.in_sample:+.5f}, on people left out "
+    if not verdict.any_kept:
+        return
+    if verdict.gain is None:
+        click.echo(f"{said}nobody can tell, with two people")
+        return
+    said += f"{verdict.gain:+.5f} +- {verdict.gain_error:.5f}: "
+    if verdict.kept:
+        click.echo(f"{said}kept")
+    elif all_in:
+        click.echo(f"{said}taken in-sample nevertheless, as --all-in says")
+    else:
+        click.echo(f"{said}refused, the decision has none of them")
 
 
 def _options(variant: dict[str, Any] | None) -> str:

@@ -36,11 +36,12 @@ class ScopedRule:
         """The bones of an image (H, W) after the rule; those that it leaves alone are the same."""
         if isinstance(self.rule, HandRule):
             return self._arrange(self.rule, bones, size)
-        changed = {name: _with(bone, self._refine(bone)) for name, bone in bones.items()
+        changed = {name: _with(bone, self.refine(bone)) for name, bone in bones.items()
                    if self.has(name)}  # fmt: skip
         return {**bones, **changed}
 
-    def _refine(self, bone: Bone) -> NDArray[np.bool_]:
+    def refine(self, bone: Bone) -> NDArray[np.bool_]:
+        """What a rule for single bones makes of one."""
         if isinstance(self.rule, BoneRule):
             return self.rule.refine(bone)
         assert not isinstance(self.rule, HandRule)
@@ -58,6 +59,60 @@ class ScopedRule:
             if all(self.has(name) for name in (*chain, *chain.values())):
                 result = _renamed(result, chain)
         return result
+
+
+class Once:
+    """Rules on the masks of one image, none of which does the same work twice.
+
+    A rule's result depends on the bone and its mask, or on all of them; a mask is known by its
+    identity, since rules that change nothing hand it on.
+    """
+
+    def __init__(self) -> None:
+        self._rules: dict[int, tuple[AnyRule, AnyRule]] = {}
+
+    def of(self, scoped: ScopedRule) -> ScopedRule:
+        """The same rule for the same bones, remembering."""
+        rule = scoped.rule
+        if id(rule) not in self._rules:
+            self._rules[id(rule)] = (rule, _remembering(rule))
+        return ScopedRule(self._rules[id(rule)][1], scoped.classes)
+
+
+def _remembering(rule: AnyRule) -> AnyRule:
+    if isinstance(rule, HandRule):
+        return _OnceAHand(rule)
+    return _OnceABone(rule)
+
+
+class _OnceABone:
+    """A BoneRule that remembers."""
+
+    def __init__(self, rule: PostProcessor | BoneRule) -> None:
+        self._rule = rule
+        self._known: dict[tuple[str, int], tuple[Bone, NDArray[np.bool_]]] = {}
+
+    def refine(self, bone: Bone) -> NDArray[np.bool_]:
+        """As the rule does."""
+        key = (bone.class_name, id(bone.mask))
+        if key not in self._known:  # the bone is kept, so that its mask's id stays its own
+            self._known[key] = (bone, ScopedRule(self._rule).refine(bone))
+        return self._known[key][1]
+
+
+class _OnceAHand:
+    """A HandRule that remembers."""
+
+    def __init__(self, rule: HandRule) -> None:
+        self._rule, self.exchanges = rule, rule.exchanges
+        self._known: dict[tuple[tuple[str, int], ...], tuple[Bones, Arrangement]] = {}
+
+    def arrange(self, bones: Mapping[str, Bone], size: tuple[int, int]) -> Arrangement:
+        """As the rule does."""
+        key = tuple((name, id(bone.mask)) for name, bone in bones.items())
+        if key not in self._known:
+            self._known[key] = (dict(bones), self._rule.arrange(bones, size))
+        return self._known[key][1]
 
 
 def as_scoped(rule: AnyRule | ScopedRule) -> ScopedRule:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from handbone_cli.decision.cross_fitting import choose
-from handbone_cli.decision.postprocessing import ScopedRule
+from handbone_cli.decision.postprocessing import Once, ScopedRule
 from handbone_cli.host.interfaces import HandRule
 from handbone_cli.scores import dice
 
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
     from handbone_cli.decision.cross_fitting import Choice
     from handbone_cli.decision.decide import DecidedMasks
     from handbone_cli.decision.postprocessing import AnyRule, Bones
+    from handbone_cli.host.interfaces import Bone
     from handbone_cli.masks import LabelSource, PackedMask
 
+MOST_THREADS = 8
 Variant = tuple[dict[str, Any], "AnyRule"]
 """A table of [[postprocess]] and the rule that it makes."""
 
@@ -33,6 +37,7 @@ class Verdict:
     Attributes:
         choice: of its variants against leaving it out, which is candidate 0.
         in_sample: (C,) gain of the best variant on the people it was chosen on.
+        rows: (C,) what is kept for every bone: a variant's number from 1, or 0 for none.
         variants: (C,) what is kept for every bone; None: without the rule.
         sections: what is kept as tables of [[postprocess]], `classes` where not all bones have it.
         rules: the same, to be laid on masks.
@@ -40,6 +45,7 @@ class Verdict:
 
     choice: Choice
     in_sample: NDArray[np.float64]
+    rows: NDArray[np.intp]
     variants: tuple[dict[str, Any] | None, ...]
     sections: tuple[dict[str, Any], ...]
     rules: tuple[ScopedRule, ...]
@@ -65,8 +71,6 @@ def try_rule(
 ) -> Verdict:
     """Score the variants of one rule on top of the masks, and keep what gains on people left out.
 
-    A rule that exchanges bones is kept for all of them or for none.
-
     Args:
         masks: with the rules that were kept before.
         labels: the truth of all the images.
@@ -78,21 +82,48 @@ def try_rule(
     Raises:
         HandboneError: fewer than two people; an image that a rule wants cannot be read.
     """
-    names = list(masks.class_names)
     scores = score_rules(masks, labels, image_ids, [rule for _, rule in variants], report)
     persons = [masks.person(image_id) for image_id in image_ids]
+    return judge(scores, persons, variants, list(masks.class_names), seed=seed)
+
+
+def judge(
+    scores: NDArray[np.float64],
+    persons: Sequence[str],
+    variants: Sequence[Variant],
+    names: Sequence[str],
+    *,
+    seed: int,
+    all_in: bool = False,
+) -> Verdict:
+    """Keep of a rule's variants what gains on people left out.
+
+    A rule that exchanges bones is kept for all of them or for none.
+
+    Args:
+        scores: (1 + K, N, C) without and with each of K variants.
+        persons: (N,) whose image it is.
+        variants: K of them.
+        names: of the bones.
+        seed: of the groups of people.
+        all_in: keep what gains in-sample instead.
+
+    Raises:
+        HandboneError: fewer than two people.
+    """
     together = any(isinstance(rule, HandRule) and rule.exchanges for _, rule in variants)
     choice = choose(scores, persons, per_class=not together, seed=seed)
-    rows = choice.chosen.copy()
-    if not together:
-        rows[choice.gain_per_class <= 0] = 0
     means = scores.mean(axis=1)
-    best = means.mean(axis=1).argmax() if together else means.argmax(axis=0)
+    best = np.full(len(names), means.mean(axis=1).argmax()) if together else means.argmax(axis=0)
+    rows = best.copy() if all_in else choice.chosen.copy()
+    if not together and not all_in:
+        rows[choice.gain_per_class <= 0] = 0
     kept = [(variants[row - 1], [n for n, r in zip(names, rows, strict=True) if r == row])
             for row in np.unique(rows[rows > 0])]  # fmt: skip
     return Verdict(
         choice,
         means[best, np.arange(len(names))] - means[0],
+        rows,
         tuple(variants[row - 1][0] if row else None for row in rows),
         tuple(_section(table, classes, names) for (table, _), classes in kept),
         tuple(ScopedRule(rule, frozenset(classes)) for (_, rule), classes in kept),
@@ -115,41 +146,77 @@ def score_rules(
         rules: K of them, each by itself.
         report: (images done, images in all).
     """
-    scores = np.empty((1 + len(rules), len(image_ids), len(masks.class_names)))
-    for place, image_id in enumerate(image_ids):
-        bones, size = masks.bones(image_id)
-        truth = labels.mask(image_id, size)
-        areas = truth.areas()
-        scores[0, place] = _dice(bones, masks.class_names, truth, areas)
-        for row, rule in enumerate(rules, start=1):
-            changed = ScopedRule(rule).apply(bones, size)
-            scores[row, place] = _dice(
-                changed, masks.class_names, truth, areas, (bones, scores[0, place])
-            )
-        report(place + 1, len(image_ids))
-    return scores
+    scores = score_after(masks, labels, image_ids, [()], rules, report)
+    return np.asarray(scores[0])
 
 
-def _dice(
-    bones: Bones,
-    names: Sequence[str],
-    truth: PackedMask,
-    areas: NDArray[np.int64],
-    before: tuple[Bones, NDArray[np.float64]] | None = None,
+def score_after(
+    masks: DecidedMasks,
+    labels: LabelSource,
+    image_ids: Sequence[str],
+    before: Sequence[Sequence[ScopedRule]],
+    rules: Sequence[AnyRule],
+    report: Callable[[int, int], None],
 ) -> NDArray[np.float64]:
-    """Dice (C,) on the boxes of the bones; what is the same as `before` is not counted again."""
-    scores = np.empty(len(names))
-    for index, name in enumerate(names):
-        bone = bones.get(name)
-        if before is not None and bone is before[0].get(name):
-            scores[index] = before[1][index]
-            continue
-        hits = predicted = 0
-        if bone is not None:
-            hits = int(np.count_nonzero(bone.mask & truth.crop(index, bone.box)))
-            predicted = int(np.count_nonzero(bone.mask))
-        scores[index] = dice(np.array(hits), np.array(predicted), areas[index])
+    """Hard Dice (P, 1 + K, N, C) after each of P chains of rules, without and with each of K.
+
+    What chains have in common is done once: a rule never sees the same mask twice.
+
+    Args:
+        masks: what the chains are laid on.
+        labels: the truth.
+        image_ids: N images.
+        before: P chains.
+        rules: K of them, each by itself.
+        report: (images done, images in all).
+    """
+    names = list(masks.class_names)
+    scores = np.empty((len(before), 1 + len(rules), len(image_ids), len(names)))
+
+    def score(place: int) -> None:
+        bones, size = masks.bones(image_ids[place])
+        truth = labels.mask(image_ids[place], size)
+        once, counted = Once(), _Counted(names, truth)
+        for number, chain in enumerate(before):
+            start = bones
+            for scoped in chain:
+                start = once.of(scoped).apply(start, size)
+            scores[number, 0, place] = counted.dice(start)
+            for row, rule in enumerate(rules, start=1):
+                changed = once.of(ScopedRule(rule)).apply(start, size)
+                scores[number, row, place] = counted.dice(changed)
+
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as threads:
+        try:
+            for done, _ in enumerate(threads.map(score, range(len(image_ids))), start=1):
+                report(done, len(image_ids))
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
     return scores
+
+
+class _Counted:
+    """Dice of the bones of one image; that of a mask is counted once."""
+
+    def __init__(self, names: Sequence[str], truth: PackedMask) -> None:
+        self._names, self._truth, self._areas = names, truth, truth.areas()
+        self._known: dict[tuple[str, int], tuple[Bone | None, float]] = {}
+
+    def dice(self, bones: Bones) -> list[float]:
+        """(C,) on the boxes of the bones."""
+        return [self._one(index, bones.get(name)) for index, name in enumerate(self._names)]
+
+    def _one(self, index: int, bone: Bone | None) -> float:
+        key = (self._names[index], 0 if bone is None else id(bone.mask))
+        if key not in self._known:
+            hits = predicted = 0
+            if bone is not None:
+                hits = int(np.count_nonzero(bone.mask & self._truth.crop(index, bone.box)))
+                predicted = int(np.count_nonzero(bone.mask))
+            found = dice(np.array(hits), np.array(predicted), self._areas[index])
+            self._known[key] = (bone, float(found))  # the bone stays, so that its id stays its own
+        return self._known[key][1]
 
 
 def _section(

@@ -61,11 +61,14 @@ def test_rules_that_gain_are_kept_for_their_bones(specked, tiny_data, tmp_path):
     assert lines[3] == (
         "fill_holes: in-sample gain +0.00000, on people left out +0.00000 +- 0.00000: refused"
     )
-    assert lines[4:] == [str(path)]
+    together = f"all rules together: in-sample gain {gain / 4:+.5f}, on people left out "
+    assert lines[4].startswith(f"{together}{gain / 4:+.5f} +- ")
+    assert lines[4].endswith(": kept")
+    assert lines[5:] == [str(path)]
     decision = document.load(path)
     assert decision.postprocess == ({"name": "remove_small", "min_area": 5, "classes": [BONES[0]]},)
     assert [(each["name"], each["kept"]) for each in decision.scores["rules"]] == [
-        ("remove_small", True), ("fill_holes", False)]  # fmt: skip
+        ("remove_small", True), ("fill_holes", False), ("all rules together", True)]  # fmt: skip
     assert mean_dice(path, tiny_data) == 1
 
 
@@ -79,7 +82,21 @@ def test_a_decision_goes_on_where_another_stopped(specked, tiny_data, tmp_path):
     assert done.out.splitlines()[0].endswith("+0.00000 +- 0.00000: refused")
     old, new = document.load(first), document.load(then)
     assert old.postprocess == new.postprocess
-    assert len(new.scores["rules"]) == 3
+    assert len(new.scores["rules"]) == 5
+
+
+def test_a_decision_on_other_stores_and_all_in(specked, tiny_data, tmp_path):
+    first, then, other = tmp_path / "first.toml", tmp_path / "then.toml", tmp_path / "other"
+    shutil.copytree(specked, other)
+    tail = ("--labels", tiny_data.recipe, "-o")
+    assert hb("ensemble", "rules", specked, "--rule", "closing:radius=1", *tail, first).code == 0
+    done = hb("ensemble", "rules", first, "--on", other, "--rule", "remove_small:min_area=5",
+              "--all-in", *tail, then)  # fmt: skip
+    assert done.code == 0, done.err
+    assert document.load(then).members == (other,)
+    assert document.load(then).scores["rules"][-1]["all_in"] is True
+    refused = hb("ensemble", "rules", specked, "--on", other, "--rule", "closing", *tail, then)
+    assert "--on goes with a decision" in refused.err
 
 
 def test_the_rules_own_grid_is_tried(specked, tiny_data, tmp_path):
