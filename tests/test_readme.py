@@ -7,11 +7,6 @@ import shlex
 import shutil
 from pathlib import Path
 
-import click
-import pytest
-
-from handbone_cli.cli import hb
-
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -28,53 +23,10 @@ def command_lines():
     return [line for line in [*shell, *console] if line.startswith("hb ")]
 
 
-def parse(line):
-    """Resolve the command as `hb` would, and parse its options; nothing is run."""
-    words = shlex.split(line, comments=True)[1:]
-    command, path = hb, "hb"
-    context = click.Context(hb, info_name="hb")
-    while isinstance(command, click.Group):
-        name, command, words = command.resolve_command(context, words)
-        path = f"{path} {name}"
-        context = click.Context(command, info_name=name, parent=context)
-    return command.make_context(path, list(words))
-
-
-@pytest.mark.parametrize("line", command_lines())
-def test_commands_and_options_exist(line):
-    parse(line)
-
-
 def test_the_walk_has_ten_commands():
     walk = next(block for block in blocks("sh") if "# 10" in block)
     lines = [line for line in walk.splitlines() if line.strip().startswith("hb ")]
     assert [line.rsplit("#", 1)[1].strip() for line in lines] == [str(n) for n in range(1, 11)]
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("hb train quickstart --no-such-option 1", "No such option"),
-        ("hb ensemble optimise a b -o c.toml", "No such command"),
-        ("hb predict runs/first -o store", "Missing option"),
-        ("hb evaluate", "Missing argument"),
-    ],
-)
-def test_the_check_sees_what_is_wrong(line, expected):
-    with pytest.raises(click.UsageError) as raised:
-        parse(line)
-    assert expected in raised.value.format_message()
-
-
-def test_recipes_named_in_the_text_are_shipped():
-    from handbone_cli.recipe.load import find_recipe
-
-    named = {parse(line).params.get("recipe") for line in command_lines()} - {None}
-    flat = {each for name in named for each in ([name] if isinstance(name, str) else name)}
-    shipped = {name for name in flat if not name.endswith(".toml")}
-    assert {"nnunet", "hrnet_w48", "quickstart", "ensembles/winners"} <= shipped
-    for name in shipped:
-        assert find_recipe(name).is_file()
 
 
 def test_the_recipe_is_valid(tmp_path):

@@ -24,7 +24,7 @@ class Plan(TypedDict):
 
 FULL: Plan = {"people": 40, "test_people": 4, "sets": ()}
 FAST_SETS = ("data.resize=192", "data.patch=192", "predict.window=192", "predict.stride=96",
-             "train.epochs=28", "train.val_every=28")  # fmt: skip
+             "train.epochs=25", "train.val_every=25")  # fmt: skip
 FAST: Plan = {"people": 40, "test_people": 2, "sets": FAST_SETS}
 
 

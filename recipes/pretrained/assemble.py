@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def assemble(coarse: Path, fine: Path, output: Path) -> None:
-    """Write a run directory whose two passes are the best weights of two runs."""
+    """Write a run directory whose two passes are the best weights of two runs, in float16."""
     registry = installed()
     runs = {"coarse": RunDirectory(coarse), "fine": RunDirectory(fine)}
     said = [
@@ -60,7 +60,7 @@ def renamed(passes: dict[str, dict[str, torch.Tensor]]) -> dict[str, torch.Tenso
     for name, own in passes.items():
         for key, tensor in own.items():
             place = f"core.{name}_bias" if key == "bias" else key.replace("core", f"core.{name}", 1)
-            tensors[place] = tensor
+            tensors[place] = tensor.half() if tensor.is_floating_point() else tensor
     return {**tensors, "bias": passes["fine"]["bias"].new_zeros(len(passes["fine"]["bias"]))}
 
 

@@ -10,8 +10,8 @@ import click
 import pytest
 
 from handbone_cli.cli import hb
-from handbone_cli.commands.wiring.rule_variants import make_variants
 from handbone_cli.commands.wiring.masks import build_rules
+from handbone_cli.commands.wiring.rule_variants import make_variants
 from handbone_cli.host.interfaces import BoneRule, HandRule
 from handbone_cli.host.registry import installed
 from handbone_cli.recipe.load import load_recipe

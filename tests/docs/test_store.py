@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
-import click
 import numpy as np
-import pytest
 
-from handbone_cli.commands.store import store
 from handbone_cli.store.store import Store
 from handbone_cli.testing import hb
 
@@ -47,14 +43,6 @@ def test_the_program_that_writes(tmp_path, monkeypatch):
     ours, theirs = Store.open(tmp_path / "ours").load("image1"), store.load("image1")
     assert np.array_equal(ours.boxes, theirs.boxes)
     assert all(map(np.array_equal, ours.crops, theirs.crops))
-
-
-@pytest.mark.parametrize("line", re.findall(r"^hb .*$", TEXT, re.MULTILINE))
-def test_commands_and_options_exist(line):
-    words = shlex.split(line)[1:]
-    assert words[0] == "store"
-    command = store.commands[words[1]]
-    assert isinstance(command.make_context(words[1], words[2:]), click.Context)
 
 
 def test_the_files_of_a_store_are_those_that_the_page_names(trained_run):

@@ -1,0 +1,1 @@
+"""The run that `hb` calls `pretrained`: weights from generated hands alone, see MODEL_CARD.md."""
