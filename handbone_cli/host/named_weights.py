@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -30,7 +31,7 @@ def named_weights(path: Path) -> Path:
     Their files are compared with the digests that came with them.
 
     Raises:
-        HandboneError: a file that is damaged or missing.
+        HandboneError: a file that is damaged or missing; a name that is nearly one.
     """
     if path.exists() or path.name != str(path):
         return path
@@ -45,6 +46,10 @@ def named_weights(path: Path) -> Path:
             folder = Path(next(iter(found.submodule_search_locations)))
             _check(folder, point)
             return folder
+    if close := difflib.get_close_matches(path.name, weights_names(), 1):
+        raise HandboneError(
+            f"{path}: no such file or folder, nor weights of that name. Did you mean '{close[0]}'?"
+        )
     return path
 
 

@@ -90,8 +90,8 @@ def test_masks_follow_the_film(change):
     assert mean_dice(other, follow) > before - TOLERATED
 
 
-TOLERATED = 0.04
-"""0.02 is the aim: see docs/pretrained.md."""
+TOLERATED = 0.03
+"""0.02 is the aim, and what three films were within; other machines round otherwise."""
 
 
 @pytest.mark.slow  # 2 s

@@ -45,6 +45,9 @@ def test_what_lies_there_comes_first(package, tmp_path):
     assert named_weights(here) == here
     assert named_weights(here / "theirs") == here / "theirs"
     assert named_weights(tmp_path / "theirs2") == tmp_path / "theirs2"
+    assert named_weights(Path("runs")) == Path("runs")
+    with pytest.raises(HandboneError, match=r"thiers: no such .* Did you mean 'theirs'?"):
+        named_weights(Path("thiers"))
 
 
 def test_damage_is_told(package, tmp_path):
