@@ -69,7 +69,7 @@ def states(folder, queue="q.toml"):
     ("words", "said"),
     [
         ('["recipes", "lst"]', "job 'x': No such command 'lst'"),
-        ('["predict", "a", "-i", "val"]', "job 'x': Missing option '-o'"),
+        ('["predict", "a", "-o", "s"]', "job 'x': Missing option '-i'"),
         ('["recipes"]', "job 'x': a command is missing."),
         ('["evaluate", "a", "--jsn"]', "job 'x': No such option"),
         ('["train", "--help"]', "job 'x': asks for help"),
