@@ -4,9 +4,16 @@ import csv
 import json
 import re
 
+import numpy as np
 import pytest
 
+from handbone_cli.commands.wiring.datasets import all_samples, open_named_dataset
+from handbone_cli.host.registry import installed
+from handbone_cli.masks import PackedMask
+from handbone_cli.results.submission import write_submission
 from handbone_cli.testing import BONES, hb
+from handbone_cli.testing.dicom import write_dicom
+from handbone_cli.testing.tiny import draw_tiny_hand
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +151,41 @@ def test_millimetres_are_pixels_times_the_spacing(trained_run):
     pixels, mm = mean(), mean("--spacing", "0.25")
     assert mm["mean"] == pytest.approx(pixels["mean"] / 4)
     assert (pixels["unit"], mm["unit"]) == ("px", "mm")
+
+
+def test_millimetres_of_dicom_are_those_of_its_pixels(tmp_path):
+    """Masks a row below the truth, of films whose rows are 0.3 mm and columns 0.1 mm apart."""
+    pytest.importorskip("pydicom")
+    for person in range(2):
+        image, outlines = draw_tiny_hand(person, 0, 64, len(BONES))
+        facts = {"PatientID": f"P{person}", "ImagerPixelSpacing": [0.3, 0.1]}
+        path = write_dicom(tmp_path / "films" / f"F{person}.dcm", image, **facts)
+        shapes = [
+            {"label": bone, "points": outline.tolist(), "shape_type": "polygon"}
+            for bone, outline in zip(BONES, outlines, strict=True)
+        ]
+        facts = {"imagePath": path.name, "imageData": None, "imageHeight": 64, "imageWidth": 64}
+        path.with_suffix(".json").write_text(json.dumps({"shapes": shapes, **facts}))
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(
+        'name = "r"\n[data]\ndataset = "dicom"\nroot = "films"\n[model]\nname = "nnunet"\n'
+        '[loss]\nname = "dice"\n'
+    )
+    films = open_named_dataset(str(recipe), installed())
+    truth = {
+        sample.image_id: PackedMask.from_labels(sample.read_labels(), (64, 64), 4)
+        for sample in all_samples(films)
+    }
+    lower = {
+        name: PackedMask.from_dense(np.roll(mask.dense(), 1, axis=1))
+        for name, mask in truth.items()
+    }
+    write_submission(tmp_path / "lower.csv", list(lower), films.class_names, lower.__getitem__)
+    words = ("evaluate", tmp_path / "lower.csv", "--labels", recipe, "--json", "--metrics")
+    done = hb(*words, "centroid,hd", "--mm")
+    assert done.code == 0, done.err
+    found = {row["metric"]: (row["mean"], row["unit"]) for row in json.loads(done.out)}
+    assert found == {"centroid": (pytest.approx(0.3), "mm"), "hd": (pytest.approx(0.3), "mm")}
 
 
 def corner_masks(path, bones=BONES):
