@@ -29,7 +29,7 @@ from handbone_cli.data.audit.audit import audit
 from handbone_cli.host.interfaces import Sample
 from handbone_cli.host.registry import installed
 from handbone_cli.terminal.progress import progress
-from handbone_datasets.generated import draw_hand, draw_image, draw_outlines, pixel_contour
+from handbone_datasets.generated import draw_hand, draw_image, draw_outlines, pixel_contours
 
 SHARE = 0.02
 SESAMOID_SHARE = 61 / 800  # of images, as in the competition
@@ -208,7 +208,7 @@ def without_sesamoid(place):
     """finger-3 of a generated hand, the points around the sesamoid left out."""
     outline = draw_hand(*place).outlines[2]
     clockwise = outline[::-1] if place[2] == 0 else outline  # left hands are turned over
-    return pixel_contour(clockwise[7:91], place[3])
+    return pixel_contours(clockwise[7:91], place[3])[0]
 
 
 def read_spoilt(read_labels, faults, size, bare):

@@ -21,6 +21,7 @@ from handbone_cli import (
     claim_folder,
     write_json,
 )
+from handbone_datasets.film_cut import FilmCut
 from handbone_datasets.hand_rendering import render
 from handbone_datasets.hand_shapes import Hand, HandShapes
 from handbone_datasets.scene import View, draw_scene
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
 
 SIDES = ("left", "right")
 SUBPIXEL = 6  # bits of a vertex' fraction in cv2's fixed point
-BODY, SHAPE, PICTURE, META = range(4)
+BODY, SHAPE, PICTURE, META, CUT = range(5)
 SETTINGS = "generated.json"
 VERSION = 1
-ANY_VERSION = 1
+ANY_VERSION = 2
 """Of the drawings; part of what stands for a hand in the cache of prepared images."""
 
 
@@ -172,20 +173,29 @@ def draw_image(seed: int, person: int, side: int, size: int) -> NDArray[np.uint8
 def draw_any_image(seed: int, person: int, number: int, size: int, view: View) -> NDArray[np.uint8]:
     """A film of any kind, (size, size) uint8."""
     hands = draw_scene((seed, person, SHAPE, number), size, view)
-    return render_any(hands, size, np.random.default_rng((seed, person, PICTURE, number)))
+    rng = np.random.default_rng((seed, person, PICTURE, number))
+    return render_any(hands, size, rng, _cut(seed, person, number))
 
 
 def draw_any_outlines(
     seed: int, person: int, number: int, size: int, view: View
 ) -> dict[int, list[NDArray[np.float32]]]:
-    """The outlines on it as `draw_outlines` gives them; of two hands where there are two."""
+    """The outlines on it as `draw_outlines` gives them; of two hands where there are two.
+
+    What shutters or bars hide is not annotated.
+    """
+    seen = _cut(seed, person, number).seen(size)
     found: dict[int, list[NDArray[np.float32]]] = {}
     for placed in draw_scene((seed, person, SHAPE, number), size, view):
         for index, outline in enumerate(placed.outlines()):
-            contour = pixel_contour(outline, size)
-            if contour is not None:
-                found.setdefault(index, []).append(contour)
+            contours = pixel_contours(outline, size, seen)
+            if contours:
+                found.setdefault(index, []).extend(contours)
     return found
+
+
+def _cut(seed: int, person: int, number: int) -> FilmCut:
+    return FilmCut.draw(np.random.default_rng((seed, person, CUT, number)))
 
 
 def draw_outlines(
@@ -196,31 +206,33 @@ def draw_outlines(
     Filling such a contour with its border gives back the pixels whose centres the bone covers.
     """
     hand = draw_hand(seed, person, side, size)
-    contours = (pixel_contour(outline, size) for outline in hand.outlines)
-    return {index: [contour] for index, contour in enumerate(contours) if contour is not None}
+    found = (pixel_contours(outline, size) for outline in hand.outlines)
+    return {index: contours for index, contours in enumerate(found) if contours}
 
 
-def pixel_contour(outline: NDArray[np.float32], size: int) -> NDArray[np.float32] | None:
-    """A continuous outline (n, 2) as the contour of the pixels it covers; None if there is none.
+def pixel_contours(
+    outline: NDArray[np.float32], size: int, seen: NDArray[np.uint8] | None = None
+) -> list[NDArray[np.float32]]:
+    """A continuous outline (n, 2) as the contours of the pixels it covers, of at least 3 points.
 
-    cv2 fills the border line too, so the outline is first drawn in by half a pixel.
+    One at most, unless `seen` (size, size) says by 0 where nothing of it is to be seen. cv2 fills
+    the border line too, so the outline is first drawn in by half a pixel.
     """
     inner = _inset(outline.astype(np.float64) - 0.5, 0.5)
     low = np.maximum(np.floor(inner.min(axis=0)).astype(int) - 1, 0)
     high = np.minimum(np.ceil(inner.max(axis=0)).astype(int) + 2, size)
     if (high <= low).any():
-        return None
+        return []
     canvas = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
     points = np.rint((inner - low) * 2**SUBPIXEL).astype(np.int32)
     cv2.fillPoly(canvas, [points], (1,), lineType=cv2.LINE_8, shift=SUBPIXEL)
+    if seen is not None:
+        canvas *= seen[low[1] : high[1], low[0] : high[0]]
     found, _ = cv2.findContours(canvas, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if not found:
-        return None
-    contour = max(found, key=len).reshape(-1, 2)
-    if len(contour) < 3:
-        return None
-    points = np.asarray(contour + low)
-    return points.astype(np.float32)
+    if seen is None and found:
+        found = (max(found, key=len),)
+    contours = (np.asarray(contour.reshape(-1, 2) + low) for contour in found)
+    return [contour.astype(np.float32) for contour in contours if len(contour) >= 3]
 
 
 def _inset(points: NDArray[np.float64], distance: float) -> NDArray[np.float64]:

@@ -23,8 +23,9 @@ ZOOM = 0.78
 TOP = 0.06  # canvas sides above the hand's own image
 FOREARM = 1.3
 HAND_LENGTH = 0.476  # canvas sides from the longest fingertip to the wrist
-PALM = [bone for bone in range(19) if bone in (6, 10, 14, 18)]
+PALM = (6, 10, 14, 18)  # metacarpals of the fingers
 
+NO_HAND = 0.05
 PAIRS = 0.12
 UPRIGHT = 0.6
 PARTIAL = 0.1
@@ -47,10 +48,12 @@ class Placed:
 
 
 def draw_scene(seed: tuple[int, ...], size: int, view: View) -> list[Placed]:
-    """Draw the hands of a film (size, size): one, or sometimes two."""
+    """Draw the hands of a film (size, size): one, sometimes two, and seldom none."""
     rng = np.random.default_rng(seed)
     if view == "frame":
         return [_framed(rng, size)]
+    if rng.random() < NO_HAND:
+        return []
     pair = bool(rng.random() < PAIRS)
     turn = np.radians(rng.normal(0, 12) if rng.random() < UPRIGHT else rng.uniform(-180, 180))
     if not pair:

@@ -9,6 +9,7 @@ import numpy as np
 
 from handbone_datasets import film
 from handbone_datasets.bone_attenuation import BoneLook, bone_attenuation
+from handbone_datasets.no_hand import draw_no_hand
 from handbone_datasets.planes import blurred, clouds, resized
 from handbone_datasets.soft_tissue import tissue_attenuation
 from handbone_datasets.varied_pose import open_growth_plates
@@ -16,25 +17,28 @@ from handbone_datasets.varied_pose import open_growth_plates
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from handbone_datasets.film_cut import FilmCut
     from handbone_datasets.planes import Floats, Mask
     from handbone_datasets.scene import Placed
 
 # How often each thing is seen.
 RING, SCREWS, CAST, MARKERS, TEXT = 0.15, 0.05, 0.07, 0.7, 0.3
 SHARPENED, LINES, EQUALISED, UNSHARP = 0.6, 0.06, 0.35, 0.3
-COLLIMATED, BARS, INVERTED, JPEG = 0.5, 0.25, 0.2, 0.3
+INVERTED, JPEG = 0.2, 0.3
 LETTERS = "LRABCDEFGHKMNPSTXZ0123456789"
 FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_PLAIN)
 
 
-def render_any(hands: Sequence[Placed], size: int, rng: np.random.Generator) -> Mask:
-    """Return a film (size, size) uint8 of placed hands, of either polarity."""
+def render_any(hands: Sequence[Placed], size: int, rng: np.random.Generator, cut: FilmCut) -> Mask:
+    """Return a film (size, size) uint8 of placed hands, of either polarity; or of no hand."""
     bones, flesh = np.zeros((2, size, size), np.float32)
     look = BoneLook.draw_any(rng)
     for placed in hands:
         own_bones, own_flesh = attenuations(placed, look, rng)
         bones += laid(own_bones, placed, size)
         flesh += laid(own_flesh, placed, size)
+    if not hands:
+        bones, flesh = draw_no_hand(size, rng)
     tissue = (flesh > 0.01).astype(np.uint8)
     flesh *= np.float32(np.exp(rng.normal(0.0, 0.45)))
     plane = bones + flesh + resized(film.background(rng, 64), size, size)
@@ -44,7 +48,7 @@ def render_any(hands: Sequence[Placed], size: int, rng: np.random.Generator) -> 
         film.sharpen(plane, rng)
     if rng.random() < LINES:
         _add_grid(plane, rng)
-    return _processed(film.develop(plane, tissue, bones, rng), rng)
+    return _saved(_processed(film.develop(plane, tissue, bones, rng), rng), rng, cut)
 
 
 def attenuations(placed: Placed, look: BoneLook, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -150,8 +154,8 @@ def _add_grid(plane: Floats, rng: np.random.Generator) -> None:
     plane += lines[None, :] if rng.random() < 0.5 else lines[:, None]
 
 
-def _processed(grey: Mask, rng: np.random.Generator) -> Mask:
-    """Do what sites, archives and people do with a film."""
+def _processed(grey: Mask, rng: np.random.Generator) -> Floats:
+    """Do what sites, archives and people do with a film; grey is 0 to 1 then."""
     if rng.random() < EQUALISED:
         tiles = int(rng.integers(3, 13))
         grey = cv2.createCLAHE(float(rng.uniform(1, 6)), (tiles, tiles)).apply(grey)
@@ -166,17 +170,15 @@ def _processed(grey: Mask, rng: np.random.Generator) -> Mask:
         shown = (shown - np.float32(low)) / np.float32(high - low)
     np.clip(shown, 0, 1, out=shown)
     shown **= np.float32(np.exp(rng.normal(0.0, 0.3)))
-    return _saved(shown, rng)
+    return shown
 
 
-def _saved(shown: Floats, rng: np.random.Generator) -> Mask:
+def _saved(shown: Floats, rng: np.random.Generator, cut: FilmCut) -> Mask:
     """Cut a film (size, size) of 0 to 1, write on it, and save it."""
-    if rng.random() < COLLIMATED:
-        _collimate(shown, rng)
+    cut.shut(shown)
     if rng.random() < INVERTED:
         shown = 1 - shown
-    if rng.random() < BARS:
-        _add_bars(shown, rng)
+    cut.cover(shown)
     grey = np.rint(shown * 255).astype(np.uint8)
     if rng.random() < TEXT:
         for _ in range(int(rng.integers(1, 4))):
@@ -186,30 +188,3 @@ def _saved(shown: Floats, rng: np.random.Generator) -> Mask:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 90))]
         grey = cv2.imdecode(cv2.imencode(".jpg", grey, quality)[1], cv2.IMREAD_GRAYSCALE)
     return np.asarray(grey, np.uint8)
-
-
-def _collimate(shown: Floats, rng: np.random.Generator) -> None:
-    """Shut the field around a turned rectangle, in place: black, grey or, on some films, white."""
-    size = shown.shape[0]
-    middle = size * (0.5 + rng.uniform(-0.05, 0.05, 2))
-    sides = size * rng.uniform(0.62, 1.15, 2)
-    angle = float(rng.normal(0, 6) if rng.random() < 0.8 else rng.uniform(-45, 45))
-    corners = cv2.boxPoints((middle.tolist(), sides.tolist(), angle))
-    opened = np.zeros((size, size), np.uint8)
-    cv2.fillPoly(opened, [np.rint(corners * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    soft = blurred(opened, float(rng.uniform(0.4, 2.5))) / 255
-    shade = float(rng.choice((0.0, 0.0, 0.03, 0.1, 0.3, 1.0)))
-    left = float(rng.choice((0.0, 0.0, 0.1, 0.35)))  # what still comes through
-    shown *= soft + (1 - soft) * np.float32(left)
-    shown += np.float32(shade * (1 - left)) * (1 - soft)
-
-
-def _add_bars(shown: Floats, rng: np.random.Generator) -> None:
-    """Fill strips along the borders with one grey, in place, as scanners and padding do."""
-    size = shown.shape[0]
-    grey = float(rng.choice((0.0, 0.0, 1.0, 1.0, rng.uniform(0, 1))))
-    ends = (rng.uniform(0, 0.16, 4) * size * (rng.random(4) < 0.4)).astype(int)
-    shown[: ends[0]] = grey
-    shown[size - ends[1] :] = grey
-    shown[:, : ends[2]] = grey
-    shown[:, size - ends[3] :] = grey

@@ -8,7 +8,7 @@ import pytest
 
 from handbone_cli import HAND_BONES, PackedMask
 from handbone_cli.anatomy.pose import BENT, pose_of
-from handbone_datasets.generated import draw_hand, pixel_contour
+from handbone_datasets.generated import draw_hand, pixel_contours
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "hands"
 THUMB_TO_LITTLE = ("finger-3", "finger-7", "finger-11", "finger-15", "finger-19")
@@ -104,8 +104,8 @@ def test_hands_whose_pose_is_known():
     seen = set()
     for number in range(60):
         drawn = draw_hand(4, number // 2, number % 2, 512)
-        contours = (pixel_contour(outline, 512) for outline in drawn.outlines)
-        outlines = {i: [c] for i, c in enumerate(contours) if c is not None}
+        contours = (pixel_contours(outline, 512) for outline in drawn.outlines)
+        outlines = {i: found for i, found in enumerate(contours) if found}
         pose = pose_of(outlines, HAND_BONES)
         assert (pose.side, pose.bent) == (drawn.side, drawn.bent)
         seen.add((pose.side, pose.bent))

@@ -5,7 +5,7 @@ import pytest
 
 from handbone_cli import HAND_BONES, DatasetContext, HandboneError, PackedMask
 from handbone_datasets import competition
-from handbone_datasets.generated import GeneratedOptions, build, draw_hand, pixel_contour
+from handbone_datasets.generated import GeneratedOptions, build, draw_hand, pixel_contours
 
 OPTIONS = {"people": 2, "test_people": 1, "size": 128, "generator_seed": 4}
 
@@ -46,7 +46,7 @@ def test_contours_fill_to_the_bone_itself():
     for person in range(3):
         hand = draw_hand(1, person, 0, 512)
         for outline in hand.outlines:
-            contour = pixel_contour(outline, 512)
+            (contour,) = pixel_contours(outline, 512)
             assert (contour == np.rint(contour)).all()
             assert contour.min() >= 0
             assert contour.max() <= 511
@@ -60,11 +60,22 @@ def test_contours_fill_to_the_bone_itself():
 
 def test_a_contour_stays_inside_the_image():
     square = np.array([(-20, -20), (30, -20), (30, 30), (-20, 30)], np.float32)
-    contour = pixel_contour(square, 64)
+    (contour,) = pixel_contours(square, 64)
     assert contour.min() == 0
     mask = PackedMask.from_polygons({0: [contour]}, (64, 64), 1)
     assert mask.areas().tolist() == [900]
-    assert pixel_contour(square + 200, 64) is None
+    assert pixel_contours(square + 200, 64) == []
+
+
+def test_what_is_hidden_is_not_outlined():
+    square = np.array([(10, 10), (50, 10), (50, 30), (10, 30)], np.float32)
+    seen = np.ones((64, 64), np.uint8)
+    seen[:, 20:26] = 0
+    found = pixel_contours(square, 64, seen)
+    mask = PackedMask.from_polygons({0: found}, (64, 64), 1)
+    assert len(found) == 2
+    assert mask.areas().tolist() == [34 * 20]
+    assert not mask.dense()[0][seen == 0].any()
 
 
 @pytest.fixture(scope="module")

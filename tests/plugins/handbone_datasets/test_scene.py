@@ -9,7 +9,14 @@ import pytest
 from handbone_cli import DatasetContext, HandboneError, HandFrame, PackedMask
 from handbone_datasets import competition
 from handbone_datasets.bone_attenuation import BoneLook
-from handbone_datasets.generated import GeneratedOptions, build, draw_any_image, draw_any_outlines
+from handbone_datasets.film_cut import BARS, COLLIMATED, Bars, FilmCut, Shutters
+from handbone_datasets.generated import (
+    CUT,
+    GeneratedOptions,
+    build,
+    draw_any_image,
+    draw_any_outlines,
+)
 from handbone_datasets.hand_shapes import RADIUS, HandShapes
 from handbone_datasets.scene import draw_scene
 from handbone_datasets.varied_film import attenuations, laid
@@ -50,8 +57,9 @@ def test_the_same_place_gives_the_same_film_and_another_gives_another():
 
 
 def test_films_are_of_both_polarities_and_some_show_two_hands():
-    counts = [len(draw_scene((9, number), 64, "film")) for number in range(60)]
-    assert set(counts) == {1, 2}
+    counts = [len(draw_scene((9, number, 1, 0), 64, "film")) for number in range(80)]
+    assert set(counts) == {0, 1, 2}
+    assert counts.count(0) < 10
     corners = [draw_any_image(9, number, 0, 64, "film")[:6].mean() for number in range(30)]
     assert min(corners) < 30
     assert max(corners) > 200
@@ -122,6 +130,70 @@ def test_what_is_written_is_what_is_drawn(tmp_path):
     assert pairs  # both hands of a film are there
     with pytest.raises(HandboneError):
         build(GeneratedOptions(people=6, size=96), None).write(tmp_path, lambda *_: None)
+
+
+def test_a_film_without_a_hand_has_no_annotation():
+    found = [n for n in range(80) if not draw_scene((9, n, 1, 0), 64, "film")]
+    assert found
+    for number in found:
+        assert draw_any_outlines(9, number, 0, 64, "film") == {}
+        assert draw_any_image(9, number, 0, 64, "film").shape == (64, 64)
+    assert all(draw_scene((9, number), 64, "frame") for number in range(80))
+
+
+def test_what_is_hidden_shows_nothing_and_what_shows_something_is_not_hidden():
+    rng = np.random.default_rng(4)
+    kinds = set()
+    for _ in range(60):
+        cut = FilmCut.draw(rng)
+        seen = cut.seen(80)
+        shown = rng.uniform(0.2, 0.8, (80, 80)).astype(np.float32)
+        other = rng.uniform(0.2, 0.8, (80, 80)).astype(np.float32)
+        for film in (shown, other):
+            cut.shut(film)
+            cut.cover(film)
+        if cut.bars is not None and cut.bars.grey is None:
+            continue  # the line that it carries on shows through
+        same = np.isclose(shown, other, atol=1e-3)
+        if seen is None:
+            assert same.mean() < 0.05
+        else:
+            assert same[cv2.erode((seen == 0).astype(np.uint8), np.ones((19, 19))) > 0].all()
+            assert same[cv2.erode(seen, np.ones((19, 19))) > 0].mean() < 0.05
+        kinds.add((cut.shutters is None, cut.bars is None))
+    assert kinds == {(a, b) for a in (True, False) for b in (True, False)}
+    assert 0 < BARS < COLLIMATED < 1
+
+
+def test_bars_may_carry_the_last_line_on():
+    film = np.random.default_rng(0).uniform(0, 1, (20, 20)).astype(np.float32)
+    before = film.copy()
+    FilmCut(None, Bars(np.float32([0.1, 0, 0, 0.25]), None)).cover(film)
+    assert np.array_equal(film[2:, :15], before[2:, :15])
+    assert np.array_equal(film[:2, :15], np.repeat(before[2:3, :15], 2, axis=0))
+    assert np.array_equal(film[5, 15:], np.repeat(before[5, 14], 5))
+
+
+def test_shutters_that_let_something_through_hide_nothing():
+    corners = np.float32([[0.2, 0.2], [0.8, 0.2], [0.8, 0.8], [0.2, 0.8]])
+    assert FilmCut(Shutters(corners, 1.0, 0.0, 0.1), None).seen(50) is None
+    seen = FilmCut(Shutters(corners, 1.0, 0.0, 0.0), None).seen(50)
+    assert seen[25, 25]
+    assert not seen[5, 25]
+
+
+@pytest.mark.parametrize("view", ["film", "frame"])
+def test_a_hidden_bone_is_not_annotated(view):
+    hidden = 0
+    for number in range(40):
+        drawn = draw_any_outlines(8, number, 0, 96, view)
+        seen = FilmCut.draw(np.random.default_rng((8, number, CUT, 0))).seen(96)
+        if seen is None or not drawn:
+            continue
+        mask = PackedMask.from_polygons(drawn, (96, 96), 29).dense().any(axis=0)
+        assert not mask[seen == 0].any()
+        hidden += 1
+    assert hidden > 5
 
 
 def test_a_frame_is_of_any_film():
