@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from handbone_cli.networks.labels import unpack_labels
     from handbone_cli.networks.meta import QuickShapes
     from handbone_cli.ranks import rank_count
+    from handbone_cli.trust.film import shows_hand
 
 __version__ = "0.1.0"
 
@@ -89,6 +90,7 @@ _HOMES = {
     "read_grey": "handbone_cli.data.images",
     "read_json": "handbone_cli.files",
     "read_values": "handbone_cli.data.images",
+    "shows_hand": "handbone_cli.trust.film",
     "sum_over_ranks": "handbone_cli.networks.collectives",
     "unpack_labels": "handbone_cli.networks.labels",
     "write_json": "handbone_cli.files",
@@ -133,6 +135,7 @@ __all__ = [
     "read_grey",
     "read_json",
     "read_values",
+    "shows_hand",
     "sum_over_ranks",
     "unpack_labels",
     "write_json",

@@ -31,6 +31,7 @@ COMMANDS = {
     "submit": "Write masks as a CSV and read it back.",
     "thresholds": "Choose the probability from which on a pixel is bone.",
     "train": "Train a model as a recipe says.",
+    "trust": "Say which masks to look at, without the truth.",
     "visualize": "Draw overlays and a contact sheet.",
     "weights": "Import old checkpoints, and show what a file of weights holds.",
 }

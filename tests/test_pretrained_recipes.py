@@ -41,7 +41,7 @@ def test_two_passes_become_one_run(passes, tmp_path):
     run, registry = RunDirectory(tmp_path / "both"), installed()
     recipe = run.recipe(registry)
     assert recipe.model.options["coarse_size"] == 256
-    assert recipe.model.options["fine_size"] == 384
+    assert recipe.model.options["fine_size"] == 512
     model = load_model(run, recipe, registry, NAMES)
     tensors = own_tensors(model)
     for name, own in passes.items():

@@ -26,6 +26,7 @@ SIDE = 1.9
 NEAR = 0.25  # units; how far a bone may lie from the mean hand's, and still speak for a frame
 LEAST_BONES = 6
 LEAST_OF_SECOND = 10  # of a second hand on the film, which stray regions must not make up
+LEAST_SCALE = 1e-6  # units a pixel
 ROUNDS = 3
 SAMPLED = 3000  # pairs of centres that are tried at most
 
@@ -129,6 +130,8 @@ def _best(index: NDArray[np.intp], points: NDArray[np.complex128]) -> HandFrame 
         matrix = similarity(_pairs(seen[agrees]), _pairs(target[agrees]))
         factor, offset = complex(*matrix[:, 0]), complex(*matrix[:, 2])
         agrees = _nearest_of_each(index, np.abs(factor * seen + offset - target))
+    if abs(factor) < LEAST_SCALE:  # all in one place
+        return None
     matrix = _matrix(factor, offset)
     if side == "left":
         matrix[:, 0] *= -1

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+MOST_NAMED = 5
+"""Images that a line names."""
+
+
 @click.command(
     short_help="Predict images into a store of probabilities.",
 )
@@ -134,6 +138,7 @@ def predict(
         click.echo(line)
     leave_others()
     if is_main():
+        tell_empty(output)
         tell_end(output, total, unreadable)
 
 
@@ -157,6 +162,28 @@ def refuse_files(runs: Sequence[Path]) -> None:
     raise click.UsageError(
         f"unexpected words: {listed}; a pattern for -i needs quotes: -i '{folder}'."
     )
+
+
+def tell_empty(output: Path) -> None:
+    """A line on images of the store on which no bone was found, such as a film without a hand."""
+    from handbone_cli.errors import HandboneError
+    from handbone_cli.store.store import Store
+    from handbone_cli.terminal.progress import say
+
+    try:
+        store = Store.open(output)
+        empty = [name for name in store.image_ids if store.is_empty(name)]
+    except HandboneError:  # nothing could be predicted, which is told by others
+        return
+    if not empty:
+        return
+    sources = (store.images[name].source or name for name in empty[:MOST_NAMED])
+    named = ", ".join(Path(source).name for source in sources)
+    more = f" and {len(empty) - MOST_NAMED} more" if len(empty) > MOST_NAMED else ""
+    if len(empty) == 1:
+        say(f"{named}: no bone was found on it, so there are no masks of it.")
+    else:
+        say(f"{named}{more}: no bone was found on them, so there are no masks of these.")
 
 
 def tell_end(output: Path, total: int, unreadable: Sequence[str]) -> None:

@@ -65,7 +65,7 @@ def parse_class_names(text: str) -> tuple[str, ...]:
     path = Path(text)
     if path.suffix == ".json":
         found = read_json(path)
-    elif path.is_file() or path.suffix in LISTED:
+    elif path.suffix in LISTED or ("," not in text and path.is_file()):
         found = read_bytes(path).decode(errors="replace").splitlines()
     else:
         found = text.split(",")

@@ -134,6 +134,18 @@ class BoxedProbabilities:
         return cls((height, width), boxes, crops)
 
 
+def are_empty(path: Path) -> bool:
+    """Whether the probabilities in a file that `save` wrote are nowhere; its boxes are read alone.
+
+    A file that cannot be read is not empty: `load` tells what is wrong with it.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as members:
+            return not members["boxes"].any()
+    except (OSError, ValueError, LookupError, EOFError, *BAD_ZIP):
+        return False
+
+
 def _trim(
     plane: NDArray[np.uint8], place: Box, size: tuple[int, int], core: int
 ) -> tuple[NDArray[np.uint8], Box]:

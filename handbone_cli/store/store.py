@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from handbone_cli.errors import HandboneError, closest, differences
 from handbone_cli.files import digest_json, make_folder, read_json, require, write_json
-from handbone_cli.store.boxes import CORE, FLOOR, MARGIN, BoxedProbabilities
+from handbone_cli.store.boxes import CORE, FLOOR, MARGIN, BoxedProbabilities, are_empty
 from handbone_cli.store.journal import apply, changes_of, journal_of, parts_of
 from handbone_cli.store.lock import LOCK, WriterLock, has_ended, lock_of
 
@@ -106,6 +106,10 @@ class Store:
             return BoxedProbabilities.load(path)
         self.require_classes(class_names)
         return BoxedProbabilities.load(path, [self.class_names.index(n) for n in class_names])
+
+    def is_empty(self, image_id: str) -> bool:
+        """Whether no class is anywhere on an image; False, too, for a torn file."""
+        return are_empty(image_file(self.path, image_id))
 
     def load_class(self, image_id: str, class_name: str) -> BoxedProbabilities:
         """The probabilities of one class of one image, as class 0; nothing else is read."""

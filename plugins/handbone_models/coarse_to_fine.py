@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from handbone_cli import HAND_BONES, HandFrame
+from handbone_cli import HAND_BONES, HandFrame, shows_hand
 from handbone_models.compact_unet import CompactUnet
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ class CoarseToFine(nn.Module):
     each hand: place, turn, scale and side. The fine pass sees that square upright, as a right
     hand, at `fine_size` px; its logits return to the film's pixels. Beyond the square the coarse
     ones stay where the classes are the 29 bones, else there is nothing. Where no hand is found
-    the square is the film. Both passes normalise what they see: exposure and depth do not matter.
+    the square is the film. What the fine pass then outlines must make up a hand, or it is refused
+    and nothing is outlined there (`refuse`). Both passes normalise what they see: exposure and
+    depth do not matter.
 
     The coarse pass always sees grey and names the 29 bones. In training only the fine pass learns,
     of whatever classes; the coarse one stays as its weights are.
@@ -44,6 +46,7 @@ class CoarseToFine(nn.Module):
         self.divisor = 1
         self.classes = classes
         self.coarse_size, self.fine_size = options.coarse_size, options.fine_size
+        self.refuses = options.refuse and classes == len(HAND_BONES)
         self.coarse = CompactUnet(1, len(HAND_BONES), options.coarse_features)
         self.fine = CompactUnet(in_channels, classes, options.fine_features)
         self.coarse_bias = nn.Parameter(torch.zeros(len(HAND_BONES)))
@@ -69,11 +72,16 @@ class CoarseToFine(nn.Module):
         frames = self.frames(coarse, size[1] / small[1], size[0] / small[0])
         squares = [torch.from_numpy(frame.to_square(self.fine_size)) for frame in frames]
         squares = squares or [_square_of_all(size, self.fine_size)]
-        if self.classes == len(HAND_BONES):
-            whole = _resized(coarse, size)
-        else:
-            whole = coarse.new_full((1, self.classes, *size), NOTHING)
-        return _blended(whole, [self._square(image, square) for square in squares], squares)
+        fine = [self._square(image, square) for square in squares]
+        nothing = coarse.new_full((1, self.classes, *size), NOTHING)
+        if self.refuses and not self.training:
+            hands = [_shows_hand(logits) for logits in fine]
+            if not any(hands):
+                return nothing
+            fine = [logits for logits, is_hand in zip(fine, hands, strict=True) if is_hand]
+            squares = [square for square, is_hand in zip(squares, hands, strict=True) if is_hand]
+        whole = _resized(coarse, size) if self.classes == len(HAND_BONES) else nothing
+        return _blended(whole, fine, squares)
 
     @torch.no_grad()
     def look(self, image: torch.Tensor) -> tuple[tuple[int, int], torch.Tensor]:
@@ -130,6 +138,12 @@ def _centres(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     areas = figures[1:, cv2.CC_STAT_AREA]
     largest = np.argsort(-areas, kind="stable")[:PARTS]
     return [centres[1 + part] + 0.5 for part in largest if areas[part] >= LEAST_AREA]
+
+
+def _shows_hand(logits: torch.Tensor) -> bool:
+    """Whether a square's logits (1, 29, h, w) outline a hand."""
+    shares = torch.sigmoid(logits[0].detach().float())
+    return shows_hand((shares * 255).round().to(torch.uint8).cpu().numpy())
 
 
 def _square_of_all(size: tuple[int, int], side: int) -> torch.Tensor:

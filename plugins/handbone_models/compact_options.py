@@ -21,12 +21,14 @@ class CoarseToFineOptions(Options):
 
     coarse_size: PositiveInt = 256
     """Longer side of the film as the coarse pass sees it, px."""
-    fine_size: PositiveInt = 384
+    fine_size: PositiveInt = 512
     """Side of a hand's square as the fine pass sees it, px; a multiple of its divisor."""
     coarse_features: Annotated[tuple[PositiveInt, ...], Field(min_length=2)] = (16, 32, 48, 80, 128)
     """Channels of the coarse pass, as compact_unet's."""
     fine_features: Annotated[tuple[PositiveInt, ...], Field(min_length=2)] = (16, 32, 48, 80, 128)
     """Channels of the fine pass."""
+    refuse: bool = True
+    """Outline nothing where no hand is to be made out; with the 29 bones as classes alone."""
 
     @model_validator(mode="after")
     def _whole_pixels(self) -> CoarseToFineOptions:

@@ -15,7 +15,8 @@ from handbone_cli.host.registry import installed
 from handbone_cli.masks import EMPTY
 from handbone_cli.scores import dice_per_class
 from handbone_cli.testing import hb
-from handbone_datasets.generated import draw_image, draw_outlines
+from handbone_datasets.generated import draw_any_image, draw_image, draw_outlines
+from handbone_datasets.scene import draw_scene
 
 SIZE = 400
 SEEDS = (90_001, 90_002)
@@ -103,6 +104,47 @@ def test_larger_and_smaller_films_alike():
                   for plane in truth.dense()]  # fmt: skip
         scaled = PackedMask.from_dense(np.stack(planes).astype(bool))
         assert mean_dice(other, scaled) > mean_dice(found, truth) - TOLERATED
+
+
+NO_HANDS = {
+    "blank": np.full((300, 260), 90, np.uint8),
+    "noise": np.random.default_rng(0).integers(0, 256, (300, 260)).astype(np.uint8),
+    "stripes": np.tile(np.uint8([40, 40, 200, 200, 200]), (200, 60)),
+    "a face": cv2.circle(
+        cv2.ellipse(np.full((300, 300), 30, np.uint8), (150, 150), (90, 120), 0, 0, 360, 180, -1),
+        (120, 120), 15, 20, -1,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NO_HANDS)
+def test_what_is_no_hand_gets_no_masks(kind):
+    assert not masks_of(NO_HANDS[kind]).planes.any()
+
+
+@pytest.mark.slow  # 2 s: ten films
+def test_drawn_chests_limbs_and_pictures_get_no_masks():
+    places = [place for place in range(300) if not draw_scene((31, place, 1, 0), 64, "film")]
+    refused = [
+        not masks_of(draw_any_image(31, place, 0, 300, "film")).planes.any()
+        for place in places[:10]
+    ]
+    assert np.mean(refused) >= 0.8
+
+
+def test_on_the_command_line_what_is_no_hand_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "films").mkdir()
+    cv2.imwrite(str(tmp_path / "films" / "chest.png"), NO_HANDS["blank"])
+    cv2.imwrite(str(tmp_path / "films" / "hand.png"), film(SEEDS[0])[0])
+    done = hb("predict", "pretrained", "-i", "films", "-o", "both", "--masks", "masks")
+    assert done.code == 0, done.err
+    assert "chest.png: no bone was found on it, so there are no masks of it." in done.err
+    assert "hand.png:" not in done.err
+    told = hb("trust", "both")
+    assert told.code == 0, told.err
+    assert "0.00   chest.png  0      no hand to be made out" in told.out
+    assert "2 films: 1 with no hand to be made out, 0 more below 0.8, 1 above" in told.out
 
 
 def test_on_the_command_line_from_a_single_film(tmp_path, monkeypatch):

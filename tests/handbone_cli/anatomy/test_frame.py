@@ -84,3 +84,7 @@ def test_the_square_holds_the_mean_hand():
     assert places.max() < 190
     scale = np.sqrt(np.linalg.det(square[:, :2]))
     assert scale == pytest.approx(190 / SIDE / 300)
+
+
+def test_bones_that_are_all_in_one_place_are_no_hand():
+    assert find_frames(range(29), np.full((29, 2), 7.5)) == []

@@ -10,12 +10,13 @@ from torch import nn
 
 from handbone_cli import ModelContext
 from handbone_datasets.scene import draw_scene
-from handbone_models.coarse_to_fine import CoarseToFine, build
+from handbone_models import coarse_to_fine
+from handbone_models.coarse_to_fine import NOTHING, CoarseToFine, build
 from handbone_models.compact_options import CoarseToFineOptions
 
 SIZE = 240
 LIGHT = CoarseToFineOptions(
-    coarse_size=96, fine_size=192, coarse_features=(4, 4), fine_features=(4, 4)
+    coarse_size=96, fine_size=192, coarse_features=(4, 4), fine_features=(4, 4), refuse=False
 )
 
 
@@ -115,6 +116,45 @@ def test_no_hand_no_bones_and_no_fault():
         logits = model(torch.zeros(2, 1, 96, 120))
     assert logits.shape == (2, 29, 96, 120)
     assert torch.isfinite(logits).all()
+
+
+def test_what_the_fine_pass_does_not_outline_as_a_hand_is_refused(monkeypatch):
+    truth, film, hands = a_film(0)
+    model = with_passes(truth)
+    with torch.inference_mode():
+        kept = model(film[None, None])
+        model.refuses = True
+        refused = model(film[None, None])  # an echo has every bone everywhere
+        assert (refused == NOTHING).all()
+        monkeypatch.setattr(coarse_to_fine, "shows_hand", lambda _shares: True)
+        torch.testing.assert_close(model(film[None, None]), kept)
+    assert len(hands) == 1
+
+
+def test_of_two_hands_one_may_be_refused(monkeypatch):
+    seed = next(s for s in range(100) if len(draw_scene((s,), SIZE, "film")) == 2)
+    truth, film, _ = a_film(seed)
+    model = with_passes(truth)
+    model.refuses = True
+    answers = iter([True, False])
+    monkeypatch.setattr(coarse_to_fine, "shows_hand", lambda _shares: next(answers))
+    blended = []
+    monkeypatch.setattr(
+        coarse_to_fine, "_blended", lambda whole, fine, _squares: blended.append(fine) or whole
+    )
+    with torch.inference_mode():
+        model(film[None, None])
+    assert len(model.fine.seen) == 2
+    assert len(blended[0]) == 1
+
+
+def test_only_the_29_bones_are_refused_and_not_in_training():
+    assert CoarseToFineOptions().refuse
+    options = LIGHT.model_copy(update={"refuse": True})
+    assert not CoarseToFine(options, 1, 5).refuses
+    model = CoarseToFine(options, 1, 29).train()
+    assert model.refuses
+    assert model(torch.zeros(1, 1, 64, 64)).requires_grad
 
 
 def test_training_leaves_the_coarse_pass_alone():
